@@ -1,0 +1,72 @@
+"""The names of everything in the state directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """Every path below one state directory; run ids are checked by whoever made them."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The history, when it is SQLite."""
+        return self.root / "history.db"
+
+    @property
+    def lock(self) -> Path:
+        """Held by flock while a daemon serves this directory."""
+        return self.root / "lock"
+
+    @property
+    def pid_file(self) -> Path:
+        """The serving daemon's pid, for people and for the sentence that refuses a second one."""
+        return self.root / "daemon.pid"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon takes requests."""
+        return self.root / "control.sock"
+
+    @property
+    def forkserver_socket(self) -> Path:
+        """Where the fork server takes orders."""
+        return self.root / "forkserver.sock"
+
+    @property
+    def exits(self) -> Path:
+        """The fork server's own journal: every exit of a run process."""
+        return self.root / "journals" / "exits"
+
+    @property
+    def daemon_log(self) -> Path:
+        """Where a detached daemon and the fork server write their own messages."""
+        return self.root / "logs" / "daemon.log"
+
+    @property
+    def results(self) -> Path:
+        """The folder of results too large for the history."""
+        return self.root / "results"
+
+    def journal(self, run: str) -> Path:
+        """The journal of one run."""
+        return self.root / "journals" / run[:2] / f"{run}.journal"
+
+    def log(self, run: str) -> Path:
+        """The captured output of one run."""
+        return self.root / "logs" / run[:2] / f"{run}.log"
+
+    def run_results(self, run: str) -> Path:
+        """The folder of one run's large results."""
+        return self.results / run[:2] / run
+
+    def source(self, digest: str) -> Path:
+        """The kept text of a source file, by its hash."""
+        return self.root / "sources" / digest[:2] / f"{digest}.py"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that has to exist before a daemon serves."""
+        return (self.root, *(self.root / name for name in ("journals", "logs", "results", "sources")))

@@ -1,0 +1,93 @@
+"""Settings: every value the operator may change, with its default, its unit and its reason."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things live."""
+
+    flows_dir: Path = Path("flows")
+    """The watched folder."""
+    state_dir: Path = Path(".tidemill")
+    """History, journals, logs, results, sockets. Made with mode 0700."""
+    database_url: str | None = None
+    """None: SQLite in the state directory. ``postgresql+psycopg://...`` for PostgreSQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """How flow files are found and read."""
+
+    settle: float = 0.1
+    """Seconds a file must stay unchanged before it is read: editors write in several steps."""
+    sweep_interval: float = 10.0
+    """Seconds between full looks at the folder; the truth behind the watcher's hints."""
+    inspect_timeout: float = 10.0
+    """Seconds a file may take to load before it is called endless."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """How many runs go at once, and how they are ended."""
+
+    max_runs: int = 8
+    """Live runs at once, over all flows."""
+    cancel_grace: float = 10.0
+    """Seconds between asking a run to stop (SIGTERM) and ending its process group (SIGKILL)."""
+    stop_grace: float = 0.0
+    """Seconds ``stop`` waits for live runs; 0: they go on without the daemon, the next one adopts them."""
+    nice: int = 5
+    """Niceness of runs, so that the daemon keeps up when they are many."""
+    max_workers: int = 4
+    """Tasks of one run that go at once, unless its flow says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """Defaults of the schedules' policies; a flow may override each."""
+
+    timezone: str | None = None
+    """IANA name for schedules that name none; None: the machine's."""
+    max_catchup: int = 1000
+    """The most moments of one schedule made up for with ``catchup="all"``; older ones are recorded as missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """How results and logs are kept."""
+
+    inline_result: int = 65536
+    """Bytes up to which a result stands in the history itself; larger ones become files beside it."""
+    log_limit: int = 67108864
+    """Bytes of captured output of one run; what follows is dropped, and the log says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForkserverSettings:
+    """The process that makes run processes."""
+
+    preload: tuple[str, ...] = ()
+    """Modules imported once for all runs, such as ("pandas",): their import is then free, their memory shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Who may command the daemon."""
+
+    allow_uids: tuple[int, ...] = ()
+    """User ids beside the daemon's own and root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them together: the configuration."""
+
+    places: Places = field(default_factory=Places)
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
+    dispatch: DispatchSettings = field(default_factory=DispatchSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    forkserver: ForkserverSettings = field(default_factory=ForkserverSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)

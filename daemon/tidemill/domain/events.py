@@ -1,0 +1,98 @@
+"""The facts a run process writes into its journal, in the past tense.
+
+Times are microseconds since 1970 in UTC: a third of the cost of a datetime, and exact. Tuples, because
+a run writes two of them for every task.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from tidemill.domain.results import ErrorInfo, ResultInfo
+
+
+class RunStarted(NamedTuple):
+    """The run process holds its journal and is about to load the flow. Written once per process."""
+
+    at: int
+    pid: int
+    start_time: int
+    """Field 22 of the process's stat file, in clock ticks since boot: pid, start time and boot id name a process."""
+    boot_id: str
+
+
+class TaskStarted(NamedTuple):
+    """An attempt of a task begins."""
+
+    at: int
+    index: int
+    """The task's place in the run, from 0, in the order of declaration or of calls."""
+    name: str
+    attempt: int
+    """From 1."""
+    deadline: int | None = None
+    """When the attempt's time-out ends it."""
+
+
+class TaskRetrying(NamedTuple):
+    """An attempt of a task failed, and the next one has a time."""
+
+    at: int
+    index: int
+    name: str
+    attempt: int
+    """The attempt that failed."""
+    due: int
+    error: ErrorInfo
+
+
+class TaskEnded(NamedTuple):
+    """A task came to its end; also written for tasks that never started (skipped, upstream_failed)."""
+
+    at: int
+    index: int
+    name: str
+    state: str
+    attempts: int
+    started_at: int | None = None
+    """When its first attempt began."""
+    error: ErrorInfo | None = None
+    result: ResultInfo | None = None
+
+
+class RunRetrying(NamedTuple):
+    """The flow itself failed, and its next attempt (in the same process) has a time."""
+
+    at: int
+    attempt: int
+    due: int
+    error: ErrorInfo
+
+
+class RunNoted(NamedTuple):
+    """Something worth telling happened that changes no state."""
+
+    at: int
+    note: str
+
+
+class RunEnded(NamedTuple):
+    """The run came to its end as the engine saw it. The last line of a journal."""
+
+    at: int
+    state: str
+    error: ErrorInfo | None = None
+    result: ResultInfo | None = None
+
+
+Event = RunStarted | TaskStarted | TaskRetrying | TaskEnded | RunRetrying | RunNoted | RunEnded
+
+EVENTS: Final[Mapping[str, type[Event]]] = {
+    "run_started": RunStarted,
+    "task_started": TaskStarted,
+    "task_retrying": TaskRetrying,
+    "task_ended": TaskEnded,
+    "run_retrying": RunRetrying,
+    "run_noted": RunNoted,
+    "run_ended": RunEnded,
+}
+"""The name each event bears in the journal."""

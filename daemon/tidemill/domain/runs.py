@@ -1,0 +1,68 @@
+"""Runs, and the order that starts one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.domain.results import ResultInfo
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedTask:
+    """A task of an earlier attempt that a resumed run must not execute again."""
+
+    index: int
+    name: str
+    result: ResultInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Everything a run process has to know; it learns nothing from anywhere else."""
+
+    run: str
+    """The run id."""
+    flow: str
+    path: str
+    """The flow file's real path: what ``__file__`` says, and what tracebacks name."""
+    sources: dict[str, str]
+    """Real path to the file that holds the inspected text; a path that is not here is read as it is."""
+    root: str
+    """The watched folder: helper modules are imported from it."""
+    journal: str
+    log: str
+    results_dir: str
+    """Where large results of this run go."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    trigger: str = "manual"
+    scheduled_for: str | None = None
+    """ISO 8601, UTC."""
+    attempt: int = 1
+    parent: str | None = None
+    resume: tuple[FinishedTask, ...] = ()
+    timeout: float | None = None
+    """Seconds for the whole run."""
+    max_workers: int = 4
+    nice: int = 5
+    environment: dict[str, str] = field(default_factory=dict)
+    log_limit: int = 64 * 1024 * 1024
+    """Bytes of captured output after which the log says it was truncated."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionOrder:
+    """A file to load in a child, which answers with its manifest."""
+
+    path: str
+    root: str
+    source: str | None = None
+    """The file that holds the text to inspect, where it is not *path* itself."""
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessName:
+    """A process, named so that no later process can be taken for it."""
+
+    pid: int
+    start_time: int
+    boot_id: str
