@@ -1,0 +1,104 @@
+"""Where the configuration file is, and what it says, with the line each key stands on."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from tidemill.domain.errors import ConfigurationError
+
+NAME: Final = "tidemill.toml"
+SYSTEM_FILE: Final = Path("/etc/tidemill") / NAME
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration file that was found, and the folder its relative paths start at."""
+
+    path: Path
+    is_project: bool
+    """Named by a person or found in the current folder: flows and state then live beside it by default."""
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start at: the project's, for ``config/tidemill.toml``."""
+        folder = self.path.parent
+        return folder.parent if folder.name == "config" else folder
+
+
+def locate(named: Path | None = None) -> ConfigFile | None:
+    """Find the configuration file: the *named* one, or the first that exists of the usual places."""
+    named = named or _path_from("TIDEMILL_CONFIG")
+    if named is not None:
+        path = Path.cwd() / named.expanduser()
+        if not path.is_file():
+            raise ConfigurationError(f"there is no configuration file {path}; make one with: tidemill init")
+        return ConfigFile(path, is_project=True)
+    here = Path.cwd()
+    for path in (here / "config" / NAME, here / NAME):
+        if os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it takes a closed folder for an absent file
+            return ConfigFile(path, is_project=True)
+    for path in _service_places():
+        if os.path.isfile(path) and os.access(path, os.R_OK):  # noqa: PTH113
+            return ConfigFile(path, is_project=False)
+    return None
+
+
+def _service_places() -> list[Path]:
+    """Return the places of files that belong to no project: systemd's, the user's, the machine's."""
+    granted = os.environ.get("CONFIGURATION_DIRECTORY", "")
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "tidemill" / NAME
+    return [*(Path(folder) / NAME for folder in granted.split(":") if folder), user, SYSTEM_FILE]
+
+
+def read(file: ConfigFile) -> dict[str, Any]:
+    """Return the file's tables, or refuse it with the line that is wrong."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text_of(file))
+    except tomllib.TOMLDecodeError as error:
+        told = re.search(r"^(.*) \(at line (\d+), column \d+\)$", str(error))
+        if told is None:
+            raise ConfigurationError(f"{file.path}: this is not TOML: {error}") from None
+        raise ConfigurationError(f"{file.path}:{told[2]}: this is not TOML: {told[1]}") from None
+
+
+def text_of(file: ConfigFile) -> str:
+    """Return the file's text."""
+    try:
+        return file.path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file.path} is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file.path} cannot be read: {error.strerror}") from None
+
+
+def refuse(file: ConfigFile, section: str, key: str | None, message: str) -> NoReturn:
+    """Raise *message* with the file and the line of *section* and *key*."""
+    line = _line_of(text_of(file), section, key)
+    raise ConfigurationError(f"{file.path}:{line}: {message}" if line else f"{file.path}: {message}")
+
+
+def _line_of(text: str, section: str, key: str | None) -> int | None:
+    """Find the line of a key; tomllib keeps no positions, and TOML's usual spellings suffice for a hint."""
+    table = ""
+    of_section = None
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = re.sub(r"[\"'\s]", "", line.split("#", 1)[0])
+        if header := re.fullmatch(r"\[+([^\[\]]+)\]+", bare):
+            table = header[1]
+        name = bare.split("=", 1)[0] if "=" in bare else None
+        full = table if name is None else f"{table}.{name}" if table else name
+        if key is not None and full == f"{section}.{key}":
+            return number
+        if of_section is None and (full == section or full.startswith(f"{section}.")):
+            of_section = number
+    return of_section
+
+
+def _path_from(variable: str) -> Path | None:
+    """Return an environment variable as a path; an empty one counts as unset."""
+    value = os.environ.get(variable)
+    return Path(value) if value else None

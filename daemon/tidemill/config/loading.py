@@ -1,0 +1,120 @@
+"""Load the settings: defaults, then the file, then the environment, then options; each value knows its source.
+
+The CLI imports this at every command, so it imports next to nothing.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, Final, cast
+
+from tidemill.config.conversion import convert
+from tidemill.config.files import ConfigFile, locate, read, refuse
+from tidemill.config.settings import Places, Settings
+from tidemill.domain.errors import ConfigurationError
+
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "TIDEMILL_FLOWS_DIR": "places.flows_dir",
+    "TIDEMILL_STATE_DIR": "places.state_dir",
+    "TIDEMILL_DATABASE_URL": "places.database_url",
+}
+"""The settings that have a variable; ``TIDEMILL_CONFIG`` names the file itself."""
+
+_SECTIONS: Final[dict[str, Field[Any]]] = {section.name: section for section in fields(Settings)}
+
+
+def load(config_file: Path | None, overrides: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
+    """Return the settings, and for each ``section.key`` where its value came from.
+
+    A source is ``default``, ``file``, ``environment`` or ``option``. *overrides* are the options, by
+    ``section.key``, or by key alone for the places; None means the option was not given.
+    """
+    here = Path.cwd()
+    file = locate(config_file)
+    values, sources = _defaults(file, here)
+    if file is not None:
+        for name, value in _from_file(file).items():
+            values[name], sources[name] = value, "file"
+    for variable, name in ENVIRONMENT.items():
+        if text := os.environ.get(variable):
+            values[name], sources[name] = convert(variable, _kind(name), text, here), "environment"
+    for given, value in overrides.items():
+        if value is not None:
+            name = given if "." in given else f"places.{given}"
+            values[name], sources[name] = convert(name, _kind(name), value, here), "option"
+    return _assemble(values), sources
+
+
+def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return every setting's default; the two folders' depend on where we are."""
+    values = {
+        f"{section}.{key.name}": getattr(part, key.name)
+        for section, part in ((name, getattr(Settings(), name)) for name in _SECTIONS)
+        for key in fields(part)
+    }
+    sources = dict.fromkeys(values, "default")
+    project = file.base if file is not None and file.is_project else None
+    values["places.flows_dir"] = (project or here) / Places().flows_dir
+    if granted := os.environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        values["places.state_dir"], sources["places.state_dir"] = Path(granted), "environment"
+    elif project is not None:
+        values["places.state_dir"] = project / Places().state_dir
+    else:
+        values["places.state_dir"] = _user_state_dir()
+    return values, sources
+
+
+def _user_state_dir() -> Path:
+    """Return the state directory of a person who is in no project."""
+    from platformdirs import user_state_path
+
+    return user_state_path("tidemill", appauthor=False)
+
+
+def _from_file(file: ConfigFile) -> dict[str, Any]:
+    """Return the converted values of the file, refusing what is no setting."""
+    values: dict[str, Any] = {}
+    for section, table in read(file).items():
+        if section not in _SECTIONS:
+            refuse(file, section, None, _unknown("section", f"[{section}]", section, _SECTIONS))
+        if not isinstance(table, dict):
+            refuse(file, section, None, f"[{section}] is a section: write its keys below it, one a line")
+        known = {key.name: key for key in fields(cast("Any", _SECTIONS[section].type))}
+        for key, value in table.items():
+            if key not in known:
+                refuse(file, section, key, _unknown("setting", f"{section}.{key}", key, known))
+            try:
+                values[f"{section}.{key}"] = convert(f"{section}.{key}", known[key].type, value, file.base)
+            except ConfigurationError as error:
+                refuse(file, section, key, str(error))
+    return values
+
+
+def _kind(name: str) -> Any:
+    """Return the type of the setting *name*."""
+    section, _, key = name.partition(".")
+    if section in _SECTIONS:
+        for found in fields(cast("Any", _SECTIONS[section].type)):
+            if found.name == key:
+                return found.type
+    known = [f"{part}.{found.name}" for part in _SECTIONS for found in fields(cast("Any", _SECTIONS[part].type))]
+    raise ConfigurationError(_unknown("setting", name, name, known))
+
+
+def _unknown(what: str, shown: str, wrong: str, known: Mapping[str, Any] | list[str]) -> str:
+    """Say that there is no such name, and the nearest that there is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"there is no {what} {shown}; {advice}"
+
+
+def _assemble(values: Mapping[str, Any]) -> Settings:
+    """Build the frozen settings out of the flat values."""
+    parts = {}
+    for name, section in _SECTIONS.items():
+        kind = cast("Any", section.type)
+        parts[name] = kind(**{key.name: values[f"{name}.{key.name}"] for key in fields(kind)})
+    return Settings(**parts)
