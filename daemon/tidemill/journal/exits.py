@@ -1,0 +1,89 @@
+"""The exits journal: how every run process ended, written by the one who reaped it.
+
+It is short of everything but certainty: a run whose process has an exit here, and whose own journal
+has no end, crashed. Two fork servers may write it at once, while the older one drains.
+"""
+
+import os
+import signal
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+SIZE_LIMIT: Final = 4 << 20
+"""Bytes after which the file is set aside as ``exits.1`` and begun anew."""
+
+
+class ProcessExit(NamedTuple):
+    """The end of a run process."""
+
+    run: str
+    pid: int
+    start_time: int
+    status: int
+    """The exit code; the number of the signal that killed it, negative."""
+    at: int
+    """Microseconds since 1970, UTC."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ProcessExit).decode
+
+
+def append_exit(path: Path | str, ended: ProcessExit) -> None:
+    """Write one exit; opened each time, for the file may have been set aside."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, _encode(ended) + b"\n")
+        if os.fstat(fd).st_size > SIZE_LIMIT:
+            Path(path).replace(_older(path))
+    finally:
+        os.close(fd)
+
+
+def read_exits(path: Path | str, offset: int = 0) -> tuple[list[ProcessExit], int]:
+    """Return the exits behind *offset* and the next offset; a file begun anew is read from its beginning."""
+    try:
+        with Path(path).open("rb") as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                offset = 0
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], 0
+    data = data[: data.rfind(b"\n") + 1]
+    return _understand(data), offset + len(data)
+
+
+def find_exits(path: Path | str, runs: Collection[str]) -> dict[str, ProcessExit]:
+    """Return how the processes of *runs* ended, as far as it is recorded, now or in the file set aside."""
+    wanted = set(runs)
+    if not wanted:
+        return {}
+    ends = [*read_exits(_older(path))[0], *read_exits(path)[0]]
+    return {ended.run: ended for ended in ends if ended.run in wanted}
+
+
+def describe_status(status: int) -> str:
+    """Say how a process ended: ``exit code 3``, ``killed by SIGSEGV``."""
+    if status >= 0:
+        return f"exit code {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+def _older(path: Path | str) -> Path:
+    return Path(f"{path}.1")
+
+
+def _understand(data: bytes) -> list[ProcessExit]:
+    exits = []
+    for line in data.splitlines():
+        with suppress(msgspec.MsgspecError):  # torn by a power cut: the run's end is judged without it
+            exits.append(_decode(line))
+    return exits

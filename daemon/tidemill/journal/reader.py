@@ -1,0 +1,91 @@
+"""The other side: follow a journal from an offset, a piece at a time."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from tidemill.domain.events import Event, RunNoted
+from tidemill.journal.format import Beside, DamageError, Unknown, beside, decode
+
+PIECE: Final = 1 << 20
+"""Bytes read at once; longer than any line."""
+
+
+class JournalReader:
+    """Reads the journal at *path* on from *offset*, which is always the beginning of a line."""
+
+    def __init__(self, path: Path | str, offset: int = 0) -> None:
+        self.path = Path(path)
+        self.offset = offset
+        self._fd: int | None = None
+        self._at = 0
+
+    def read(self, limit_bytes: int = PIECE) -> tuple[list[Event], int]:
+        """Return the events of the next whole lines, and the offset behind them.
+
+        What is not there yet, a file or the rest of a line, is no error: it comes with a later call.
+        A line that is damaged becomes a note, for nothing may vanish without a word.
+        """
+        data = self._whole_lines(limit_bytes)
+        start = self.offset
+        self.offset += len(data)
+        events: list[Event] = []
+        for line in data.split(b"\n"):
+            event = self._understand(line, start)
+            start += len(line) + 1
+            if event is not None:
+                self._at = event.at
+                events.append(event)
+        return events, self.offset
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _whole_lines(self, limit: int) -> bytes:
+        if self._fd is None:
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return b""
+        data = os.pread(self._fd, limit, self.offset)
+        if len(data) == limit < PIECE and b"\n" not in data:
+            data = os.pread(self._fd, PIECE, self.offset)
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) >= PIECE:
+            return data  # no line of ours: passed over as damaged, or the reader would stand here for ever
+        return data[:end]
+
+    def _understand(self, line: bytes, start: int) -> Event | None:
+        if not line:
+            return None
+        try:
+            event = decode(line)
+            if isinstance(event, Beside):
+                event = self._fetch(event)
+        except DamageError as error:
+            return self._note(f"the journal is damaged at byte {start}: {error}")
+        if isinstance(event, Unknown):
+            return self._note(f"an event of a later version was passed over: {event.name}")
+        return event
+
+    def _fetch(self, place: Beside) -> Event | Unknown:
+        path = beside(self.path)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise DamageError(f"its long event cannot be read from {path}: {error.strerror}") from error
+        try:
+            event = decode(os.pread(fd, place.length, place.offset))
+        finally:
+            os.close(fd)
+        if isinstance(event, Beside):
+            raise DamageError(f"{path} points to itself")
+        return event
+
+    def _note(self, text: str) -> RunNoted:
+        """Make a note, at the time of what was read before it: the line's own time is lost."""
+        at = self._at or (os.fstat(self._fd).st_mtime_ns // 1000 if self._fd is not None else 0)
+        return RunNoted(at, text)
