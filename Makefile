@@ -1,0 +1,49 @@
+# Everything a person or CI does with this repository. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## make .venv with tidemill in it (PYTHON=python3.12 chooses another Python)
+
+# The stamp makes the second time quick; a changed pyproject.toml installs again.
+$(INSTALLED): pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "tidemill needs Python 3.11 or newer, and '$(PYTHON)' is not one: name yours with make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| $(PYTHON) -m venv --clear $(VENV) 2>/dev/null >/dev/null \
+		|| { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } 2>/dev/null \
+		|| { rm -rf $(VENV); echo "'$(PYTHON)' cannot make a virtual environment: it lacks ensurepip and pip (on Debian and Ubuntu: apt install python3-venv), then run make again" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+run: install  ## serve flows/ in the foreground, state in .tidemill/; Ctrl-C ends it
+	@exec $(BIN)/tidemill daemon
+
+test: check  ## everything CI checks: make check, then all tests
+	$(BIN)/python -P -m pytest
+
+check: install  ## formatting, lint, types, and the contracts between rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install  ## put the code into its shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install  ## measure, as JSON lines, each figure beside its floor
+	$(BIN)/python -P tests/benchmarks
+
+clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
