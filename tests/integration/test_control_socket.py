@@ -377,7 +377,7 @@ def open_descriptors():
 
 
 def test_a_thousand_connections_leave_no_descriptor_behind(listen):
-    listening = listen({"echo": echo})
+    listening = listen({"echo": echo}, manners=Manners(most_connections=2000))
     before = open_descriptors()
 
     for _ in range(1000):
