@@ -10,6 +10,8 @@ from tidemill.domain.errors import ConfigurationError
 
 NAME: Final = "tidemill.toml"
 SYSTEM_FILE: Final = Path("/etc/tidemill") / NAME
+SYSTEM_STATE: Final = Path("/var/lib/tidemill")
+"""What systemd/tidemill.service grants; root finds the service's state there without an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class ConfigFile:
         """The folder that relative paths start at: the project's, for ``config/tidemill.toml``."""
         folder = self.path.parent
         return folder.parent if folder.name == "config" else folder
+
+    @property
+    def is_system(self) -> bool:
+        """Tell whether it is the machine's own, that of the system service."""
+        return self.path == SYSTEM_FILE
 
 
 def locate(named: Path | None = None) -> ConfigFile | None:

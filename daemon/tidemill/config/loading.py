@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tidemill.config.conversion import convert
-from tidemill.config.files import ConfigFile, locate, read, refuse
+from tidemill.config.files import SYSTEM_STATE, ConfigFile, locate, read, refuse
 from tidemill.config.settings import Places, Settings
 from tidemill.domain.errors import ConfigurationError
 
@@ -55,13 +55,14 @@ def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict
     }
     sources = dict.fromkeys(values, "default")
     project = file.base if file is not None and file.is_project else None
-    values["places.flows_dir"] = (project or here) / Places().flows_dir
+    machine = SYSTEM_STATE if file is not None and file.is_system else None
+    values["places.flows_dir"] = (project or machine or here) / Places().flows_dir
     if granted := os.environ.get("STATE_DIRECTORY", "").split(":")[0]:
         values["places.state_dir"], sources["places.state_dir"] = Path(granted), "environment"
     elif project is not None:
         values["places.state_dir"] = project / Places().state_dir
     else:
-        values["places.state_dir"] = _user_state_dir()
+        values["places.state_dir"] = machine or _user_state_dir()
     return values, sources
 
 

@@ -101,6 +101,15 @@ def test_under_systemd_the_granted_folders_count(project, tmp_path, monkeypatch)
     assert sources["places.state_dir"] == "environment"
 
 
+def test_the_machines_file_leads_to_the_services_state(project, tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "tidemill.toml").write_text("[dispatch]\nmax_runs = 2\n")
+    settings, _ = load(None, {})
+    assert settings.dispatch.max_runs == 2
+    assert settings.places.state_dir == Path("/var/lib/tidemill")
+    assert settings.places.flows_dir == Path("/var/lib/tidemill/flows")
+
+
 def test_home_is_expanded(project, monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     write(project, '[places]\nflows_dir = "~/my-flows"\n')
