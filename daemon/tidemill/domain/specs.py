@@ -1,0 +1,167 @@
+"""A schedule as a value, and the moments at which it is due."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final
+
+from tidemill.domain import cron as crontab
+from tidemill.domain.duetimes import DAY, next_calendar, next_cron, next_elapsed
+from tidemill.domain.errors import ScheduleError
+from tidemill.domain.times import to_micros
+from tidemill.domain.zones import EARLIEST, LATEST, local_zone, place, span_at, zone_named
+
+_MICROSECONDS: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS: Final = (("week", 7 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """A schedule as plain data, as manifests and the history hold it."""
+
+    kind: str
+    """``cron``, ``every``, ``at`` or ``reboot``."""
+    expression: str
+    """The cron expression; seconds for ``every``; ISO 8601 for ``at``; empty for ``reboot``."""
+    timezone: str | None = None
+    """An IANA name; None means the daemon's local zone."""
+    anchor: str | None = None
+    """ISO 8601, for ``every``."""
+    jitter: float = 0.0
+    """Seconds over which starts are spread; the moment itself does not move."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def upcoming(self, after: datetime, n: int) -> list[datetime]:
+        """Return the next *n* due moments strictly later than *after*, aware, in the schedule's zone."""
+        if n < 0:
+            raise ScheduleError(f"upcoming() takes a number of moments of 0 or more, not {n}")
+        moments: list[datetime] = []
+        micros: int | None = _micros(after)
+        zone = self.zone()
+        while len(moments) < n and micros is not None:
+            micros = self.next_micros(micros, zone)
+            if micros is not None:
+                moments.append(_moment(micros, zone))
+        return moments
+
+    def next_after(self, after: datetime) -> datetime | None:
+        """Return the first due moment strictly later than *after*; None when there is none."""
+        zone = self.zone()
+        micros = self.next_micros(_micros(after), zone)
+        return None if micros is None else _moment(micros, zone)
+
+    def previous_before(self, moment: datetime) -> datetime | None:
+        """Return the last due moment strictly earlier than *moment*; None when there is none within 64 years."""
+        zone, end = self.zone(), _micros(moment)
+        back = _MICROSECONDS
+        while not self._is_due_between(end - back, end, zone):
+            back *= 2
+            if back > 2**31 * _MICROSECONDS:
+                return None
+        low, high = end - back, end - 1
+        while high - low > 1:  # something is due in (low, end), nothing in (high, end)
+            middle = (low + high) // 2
+            if self._is_due_between(middle, end, zone):
+                low = middle
+            else:
+                high = middle
+        found = self.next_micros(low, zone)
+        return None if found is None else _moment(found, zone)
+
+    def next_micros(self, after: int, zone: tzinfo) -> int | None:
+        """Return the first due instant later than *after*, in microseconds, with *zone* as the schedule's own."""
+        if after // _MICROSECONDS >= LATEST:
+            return None
+        after = max(after, EARLIEST * _MICROSECONDS)
+        if self.kind == "cron":
+            due = next_cron(crontab.parse(self.expression), zone, after // _MICROSECONDS)
+            return None if due is None else due * _MICROSECONDS
+        if self.kind == "every":
+            return self._next_interval(after, zone)
+        if self.kind == "at":
+            once = instant_of(datetime.fromisoformat(self.expression), zone)
+            return once if once > after else None
+        return None
+
+    def zone(self) -> tzinfo:
+        """Return the time zone its walls are read in: its own, else the machine's."""
+        return zone_named(self.timezone) if self.timezone else local_zone()
+
+    def in_zone(self, default: str | None) -> "ScheduleSpec":
+        """Return the schedule with *default* as its zone, where it names none."""
+        return self if self.timezone or default is None else replace(self, timezone=default)
+
+    def key(self) -> str:
+        """Return what tells this schedule from the others of its flow, whenever and wherever it is asked.
+
+        Jitter is left out: it moves no moment, so changing it must not begin a new ledger.
+        """
+        return json.dumps(
+            [self.kind, self.expression, self.timezone, self.anchor, self.parameters],
+            sort_keys=True, separators=(",", ":"),
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        """Say in a few words when it is due."""
+        zone = f" ({self.timezone})" if self.timezone else ""
+        if self.kind == "cron":
+            return f"cron {self.expression}{zone}"
+        if self.kind == "every":
+            anchor = f" from {self.anchor}" if self.anchor else ""
+            return f"every {_spoken(float(self.expression))}{anchor}{zone}"
+        if self.kind == "at":
+            return f"once at {self.expression}{zone}"
+        return "at every boot of the machine"
+
+    def _next_interval(self, after: int, zone: tzinfo) -> int:
+        interval = round(float(self.expression) * _MICROSECONDS)
+        anchor = datetime.fromisoformat(self.anchor) if self.anchor else None
+        follows_wall = anchor is None or anchor.tzinfo is None or self.timezone is not None
+        if interval % DAY == 0 and follows_wall:
+            return next_calendar(interval, _wall(anchor, zone), zone, after)
+        return next_elapsed(interval, 0 if anchor is None else instant_of(anchor, zone), after)
+
+    def _is_due_between(self, low: int, high: int, zone: tzinfo) -> bool:
+        found = self.next_micros(low, zone)
+        return found is not None and found < high
+
+
+def _micros(moment: datetime) -> int:
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise ScheduleError(
+            f"{moment!r} has no time zone, so it names no instant; "
+            "give an aware datetime, such as datetime.now(UTC) or datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))"
+        )
+    return to_micros(moment)
+
+
+def _moment(micros: int, zone: tzinfo) -> datetime:
+    return (_EPOCH + timedelta(microseconds=micros)).astimezone(zone)
+
+
+def instant_of(moment: datetime, zone: tzinfo) -> int:
+    """Return the instant of *moment*, a naive one read in *zone*: the first one after a gap, the first of two."""
+    if moment.tzinfo is not None:
+        return to_micros(moment)
+    seconds, fraction = divmod(to_micros(moment.replace(tzinfo=UTC)), _MICROSECONDS)
+    instant, gap = place(zone, seconds)
+    return instant * _MICROSECONDS + (0 if gap else fraction)
+
+
+def _wall(anchor: datetime | None, zone: tzinfo) -> int:
+    """Return what the clock of *zone* shows at *anchor*, in microseconds; at the epoch's midnight without one."""
+    if anchor is None:
+        return 0
+    if anchor.tzinfo is None:
+        return to_micros(anchor.replace(tzinfo=UTC))
+    micros = to_micros(anchor)
+    return micros + span_at(zone, micros // _MICROSECONDS).offset * _MICROSECONDS
+
+
+def _spoken(seconds: float) -> str:
+    for unit, size in _UNITS:
+        count = seconds / size
+        if count >= 1 and count == int(count):
+            return unit if count == 1 else f"{int(count)} {unit}s"
+    return f"{seconds:g} seconds"
