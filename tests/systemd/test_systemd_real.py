@@ -1,0 +1,156 @@
+"""The system unit under a real systemd: where PID 1 is one, or inside the laboratory of TIDEMILL_SYSTEMD_LAB.
+
+TIDEMILL_SYSTEMD_LAB names a command; ``COMMAND run FOLDER -- PROGRAM`` boots a systemd, shows it FOLDER as /src and
+runs PROGRAM in it as root. This very file then runs inside.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from systemd_machine import Machine, why_not_here
+
+ROOT = Path(__file__).parents[2]
+LAB = os.environ.get("TIDEMILL_SYSTEMD_LAB", "")
+OBSTACLE = why_not_here()
+inside = pytest.mark.skipif(OBSTACLE is not None, reason=f"the unit was NOT run here: {OBSTACLE}")
+
+
+@pytest.mark.skipif(not OBSTACLE or not LAB, reason="no laboratory is named, or none is needed")
+@pytest.mark.timeout(420)
+def test_in_the_laboratory():
+    """Run the tests below in a systemd that was booted for them."""
+    own = Path(__file__).relative_to(ROOT)
+    pytest_inside = [sys.executable, "-P", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"/src/{own}"]
+    settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={sys.prefix}"]
+    done = subprocess.run(
+        [*shlex.split(LAB), "run", str(ROOT), "--", *settings, *pytest_inside],
+        env={**os.environ, "LAB_RO_SRC": "1", "LAB_NAME": f"tidemill-{os.getpid()}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with Machine() as installed:
+        yield installed
+
+
+@pytest.fixture
+def service(machine):
+    """The service, started and with no memory of earlier tests."""
+    machine.systemctl("stop", "tidemill")
+    machine.systemctl("reset-failed", "tidemill", check=False)
+    machine.systemctl("start", "tidemill")
+    yield machine
+    machine.show_journal()
+
+
+@inside
+def test_start_returns_when_runs_can_be_asked_for(service):
+    status = service.json("status")
+    assert status["running"] is True
+    assert status["pid"] == service.pid
+    assert status["state_dir"] == "/var/lib/tidemill"
+    assert status["flows_dir"] == "/var/lib/tidemill/flows"
+    assert service.shown("StatusText")
+    assert service.tidemill("run", "quick", "--wait").returncode == 0
+
+
+@inside
+def test_the_state_is_the_services_alone(service):
+    for path in ("/var/lib/tidemill", "/var/lib/tidemill/history.db", "/var/lib/tidemill/control.sock"):
+        facts = Path(path).stat()
+        assert Path(path).owner() == "tidemill"
+        assert facts.st_mode & 0o077 == 0, path
+    assert Path("/etc/tidemill").owner() == "root"
+
+
+@inside
+def test_reload_waits_and_keeps_the_daemon(service):
+    before = service.pid
+    service.write_flow("fresh", "from tidemill import task\n\n@task\ndef fresh():\n    pass\n")
+    service.systemctl("reload", "tidemill")
+    assert "fresh" in {flow["name"] for flow in service.json("flows")}
+    assert service.pid == before
+
+
+@inside
+def test_a_run_sees_nothing_of_the_services_conversation(service):
+    assert service.tidemill("run", "environment", "--wait").returncode == 0
+    log = service.tidemill("logs", "environment@last").stdout
+    assert "sees: []" in log
+
+
+@inside
+def test_stop_is_orderly(service):
+    service.systemctl("stop", "tidemill")
+    assert service.shown("ActiveState") == "inactive"
+    assert service.shown("Result") == "success"
+    assert service.tidemill("run", "quick").returncode == 3
+
+
+@inside
+@pytest.mark.parametrize("end", ["restart", "kill"])
+def test_a_live_run_outlives_the_daemon(service, end):
+    run = service.start_run("gated")
+    service.wait_for(lambda: service.gate("started").exists(), "the run to start")
+    before = service.pid
+    if end == "restart":
+        service.systemctl("restart", "tidemill")
+    else:
+        os.kill(before, 9)
+    service.wait_for(lambda: service.pid not in (0, before), "another daemon")
+    service.wait_for(service.is_active, "the other daemon to be ready")
+    assert service.json("show", run)["state"] == "running"
+    service.gate("go").touch()
+    service.wait_for(lambda: service.json("show", run)["state"] == "completed", "the run to be completed")
+    assert service.json("show", run)["attempt"] == 1
+    service.gate("go").unlink()
+    service.gate("started").unlink()
+    assert service.tidemill("run", "quick", "--wait").returncode == 0
+
+
+@inside
+def test_a_hung_daemon_is_ended_and_started_again(service):
+    service.drop_in("watchdog", "[Service]\nWatchdogSec=2\nRestartSec=0\n")
+    service.systemctl("restart", "tidemill")
+    before = service.pid
+    os.kill(before, 19)
+    service.wait_for(lambda: service.pid not in (0, before), "the watchdog")
+    service.wait_for(service.is_active, "the new daemon to be ready")
+    assert service.json("status")["running"] is True
+    service.drop_in("watchdog", None)
+
+
+@inside
+def test_a_wrong_configuration_fails_once(service):
+    service.systemctl("stop", "tidemill")
+    service.configure("[dispatch]\nmax_run = 3\n")
+    assert service.systemctl("start", "tidemill", check=False) != 0
+    assert service.shown("ExecMainStatus") == "5"
+    assert service.shown("NRestarts") == "0"
+    assert "/etc/tidemill/tidemill.toml:2: there is no setting dispatch.max_run" in service.journal()
+    service.configure("")
+
+
+@inside
+def test_with_the_drop_in_runs_end_with_the_service(service):
+    service.drop_in("end-runs", (ROOT / "systemd" / "drop-ins" / "end-runs.conf").read_text())
+    service.systemctl("restart", "tidemill")
+    run = service.start_run("gated")
+    service.wait_for(lambda: service.gate("started").exists(), "the run to start")
+    service.systemctl("stop", "tidemill")
+    service.gate("started").unlink()
+    service.drop_in("end-runs", None)
+    service.systemctl("start", "tidemill")
+    service.wait_for(lambda: service.json("show", run)["state"] == "crashed", "the run to be called crashed")
