@@ -1,42 +1,11 @@
-"""The system unit under a real systemd: where PID 1 is one, or inside the laboratory of TIDEMILL_SYSTEMD_LAB.
-
-TIDEMILL_SYSTEMD_LAB names a command; ``COMMAND run FOLDER -- PROGRAM`` boots a systemd, shows it FOLDER as /src and
-runs PROGRAM in it as root. This very file then runs inside.
-"""
+"""The system unit under a real systemd; collected only where it can be installed (see conftest)."""
 
 import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from systemd_machine import Machine, why_not_here
-
-ROOT = Path(__file__).parents[2]
-LAB = os.environ.get("TIDEMILL_SYSTEMD_LAB", "")
-OBSTACLE = why_not_here()
-inside = pytest.mark.skipif(OBSTACLE is not None, reason=f"the unit was NOT run here: {OBSTACLE}")
-
-
-@pytest.mark.skipif(not OBSTACLE or not LAB, reason="no laboratory is named, or none is needed")
-@pytest.mark.timeout(420)
-def test_in_the_laboratory():
-    """Run the tests below in a systemd that was booted for them."""
-    own = Path(__file__).relative_to(ROOT)
-    pytest_inside = [sys.executable, "-P", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"/src/{own}"]
-    settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={sys.prefix}"]
-    done = subprocess.run(
-        [*shlex.split(LAB), "run", str(ROOT), "--", *settings, *pytest_inside],
-        env={**os.environ, "LAB_RO_SRC": "1", "LAB_NAME": f"tidemill-{os.getpid()}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
+from systemd_machine import SOURCE, Machine
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +24,6 @@ def service(machine):
     machine.show_journal()
 
 
-@inside
 def test_start_returns_when_runs_can_be_asked_for(service):
     status = service.json("status")
     assert status["running"] is True
@@ -66,7 +34,6 @@ def test_start_returns_when_runs_can_be_asked_for(service):
     assert service.tidemill("run", "quick", "--wait").returncode == 0
 
 
-@inside
 def test_the_state_is_the_services_alone(service):
     for path in ("/var/lib/tidemill", "/var/lib/tidemill/history.db", "/var/lib/tidemill/control.sock"):
         facts = Path(path).stat()
@@ -75,7 +42,6 @@ def test_the_state_is_the_services_alone(service):
     assert Path("/etc/tidemill").owner() == "root"
 
 
-@inside
 def test_reload_waits_and_keeps_the_daemon(service):
     before = service.pid
     service.write_flow("fresh", "from tidemill import task\n\n@task\ndef fresh():\n    pass\n")
@@ -84,14 +50,12 @@ def test_reload_waits_and_keeps_the_daemon(service):
     assert service.pid == before
 
 
-@inside
 def test_a_run_sees_nothing_of_the_services_conversation(service):
     assert service.tidemill("run", "environment", "--wait").returncode == 0
     log = service.tidemill("logs", "environment@last").stdout
     assert "sees: []" in log
 
 
-@inside
 def test_stop_is_orderly(service):
     service.systemctl("stop", "tidemill")
     assert service.shown("ActiveState") == "inactive"
@@ -99,7 +63,6 @@ def test_stop_is_orderly(service):
     assert service.tidemill("run", "quick").returncode == 3
 
 
-@inside
 @pytest.mark.parametrize("end", ["restart", "kill"])
 def test_a_live_run_outlives_the_daemon(service, end):
     run = service.start_run("gated")
@@ -120,7 +83,6 @@ def test_a_live_run_outlives_the_daemon(service, end):
     assert service.tidemill("run", "quick", "--wait").returncode == 0
 
 
-@inside
 def test_a_hung_daemon_is_ended_and_started_again(service):
     service.drop_in("watchdog", "[Service]\nWatchdogSec=2\nRestartSec=0\n")
     service.systemctl("restart", "tidemill")
@@ -132,7 +94,6 @@ def test_a_hung_daemon_is_ended_and_started_again(service):
     service.drop_in("watchdog", None)
 
 
-@inside
 def test_a_wrong_configuration_fails_once(service):
     service.systemctl("stop", "tidemill")
     service.configure("[dispatch]\nmax_run = 3\n")
@@ -143,9 +104,8 @@ def test_a_wrong_configuration_fails_once(service):
     service.configure("")
 
 
-@inside
 def test_with_the_drop_in_runs_end_with_the_service(service):
-    service.drop_in("end-runs", (ROOT / "systemd" / "drop-ins" / "end-runs.conf").read_text())
+    service.drop_in("end-runs", (SOURCE / "systemd" / "drop-ins" / "end-runs.conf").read_text())
     service.systemctl("restart", "tidemill")
     run = service.start_run("gated")
     service.wait_for(lambda: service.gate("started").exists(), "the run to start")
