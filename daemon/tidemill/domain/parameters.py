@@ -1,0 +1,63 @@
+"""Whether the parameters given for a run are the ones its flow takes."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tidemill.domain.errors import ParameterError
+from tidemill.domain.manifests import FlowManifest
+
+
+def _is_int(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lstrip("+-").isdigit()
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+def _is_float(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool) or value in (0, 1) or str(value).lower() in {"true", "false", "yes", "no", "0", "1"}
+
+
+_CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "int": (_is_int, "a whole number"),
+    "float": (_is_float, "a number"),
+    "bool": (_is_bool, "true or false"),
+}
+"""The types the daemon can judge without the user's code; all others are converted in the run process."""
+
+
+def check_parameters(flow: FlowManifest, given: Mapping[str, Any]) -> None:
+    """Refuse, by name, a parameter that *flow* does not take, one it lacks, and one of the wrong plain type."""
+    known = {parameter.name: parameter for parameter in flow.parameters}
+    for name, value in given.items():
+        parameter = known.get(name)
+        if parameter is None:
+            raise ParameterError(_unknown(flow, name, list(known)))
+        check = _CHECKS.get(parameter.type)
+        if check is not None and not check[0](value):
+            raise ParameterError(f"the parameter {name} of {flow.name} must be {check[1]}, not {value!r}")
+    missing = [p.name for p in flow.parameters if p.required and p.name not in given]
+    if missing:
+        example = " ".join(f"-p {name}=..." for name in missing)
+        plural = "s" if len(missing) > 1 else ""
+        raise ParameterError(
+            f"{flow.name} needs the parameter{plural} {', '.join(missing)}; give it with: "
+            f"tidemill run {flow.name} {example}"
+        )
+
+
+def _unknown(flow: FlowManifest, name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"{flow.name} has no parameter {name}; did you mean {near[0]}?"
+    if known:
+        return f"{flow.name} has no parameter {name}; it takes: {', '.join(known)}"
+    return f"{flow.name} takes no parameters, and {name} was given"
