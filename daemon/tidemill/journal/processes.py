@@ -23,6 +23,12 @@ def start_time(pid: int) -> int | None:
     return None if fields is None or fields[0] in _DEAD else int(fields[19])
 
 
+def birth(pid: int) -> int | None:
+    """Return when *pid* started, a dead one that is not reaped yet included."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[19])
+
+
 def parent(pid: int) -> int | None:
     """Return the pid of the parent of *pid*, a dead one that is not reaped yet included."""
     fields = _stat(pid)

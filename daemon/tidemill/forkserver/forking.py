@@ -1,0 +1,101 @@
+"""From the fork to the first line of the engine: what a child does before it is a run or an inspection."""
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NoReturn
+
+EXIT_INTERNAL: Final = 70
+"""Exit code of a child whose engine raised: sysexits' EX_SOFTWARE."""
+FD_LIMIT: Final = min(os.sysconf("SC_OPEN_MAX"), 65536)
+_HELD_BACK: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM})
+
+
+def fork(body: Callable[[], object]) -> int:
+    """Make a child that does *body* and leaves; return its pid.
+
+    Signals are held back from before the fork until the child calls ``accept_signals``: one that comes
+    early must not meet the server's handlers.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _live(body)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+
+
+def _live(body: Callable[[], object]) -> NoReturn:
+    """Be the child; nothing here may return into the server's loop."""
+    try:
+        me = os.getpid()
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in _HELD_BACK:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        gc.enable()
+        body()
+        if os.getpid() != me:  # user code forked, and its copy came back up to here
+            os._exit(0)
+        leave(0)
+    except SystemExit as request:
+        leave(request.code if isinstance(request.code, int) else int(request.code is not None))
+    except BaseException:
+        with suppress(BaseException):
+            sys.excepthook(*sys.exc_info())
+        leave(EXIT_INTERNAL)
+    finally:
+        os._exit(EXIT_INTERNAL)
+
+
+def accept_signals() -> None:
+    """Let through what was held back since the fork."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+
+
+def leave(code: int) -> NoReturn:
+    """Wait for threads, call what user code registered, flush, and end without the interpreter's finale.
+
+    The finale would touch every page inherited from the server: ten times the cost of the whole child.
+    """
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(code & 0xFF)
+
+
+def take_streams(output: int) -> None:
+    """Read from nothing, write to *output*."""
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(nothing)
+
+
+def close_others(keep: Collection[int]) -> None:
+    """Close every file descriptor but the standard ones and *keep*: a child holds nothing of the server's."""
+    low = 3
+    for fd in sorted(keep):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, FD_LIMIT)
+
+
+def be_killed_first(score: int) -> None:
+    """Ask the kernel to end this process before others when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(score))

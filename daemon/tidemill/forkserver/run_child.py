@@ -1,0 +1,52 @@
+"""What the child does that is to be a run."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tidemill.domain.runs import RunOrder
+from tidemill.forkserver import forking, kinship, protocol
+from tidemill.forkserver.protocol import Failed
+
+RunEntry = Callable[[RunOrder, int, int, int | None], None]
+
+EXIT_UNPREPARED: Final = 71
+"""Exit code of a run process that could not open its files: sysexits' EX_OSERR."""
+_OOM_SCORE: Final = 200
+
+
+def make_folders(order: RunOrder) -> None:
+    """Make the folders of the order's files, one level of each: a missing state directory is an error."""
+    for path in (order.journal, order.log):
+        folder = Path(path).parent
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+
+
+def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int) -> None:
+    """Open the order's files, drop everything of the server's, and become the run."""
+    try:
+        kinship.become_subreaper()
+        journal_fd = _open(order.journal, os.O_RDWR)
+        log_fd = _open(order.log, os.O_WRONLY)
+        forking.take_streams(log_fd)
+        with suppress(OSError):
+            os.nice(order.nice)
+        with suppress(OSError):  # a folder that is gone is for the engine to tell
+            os.chdir(os.path.dirname(order.path))  # noqa: PTH120 - a Path here costs more than the call
+        os.environ.update(order.environment)
+    except (OSError, ValueError) as error:
+        with suppress(OSError):
+            protocol.send(client, protocol.encode(Failed(order.run, f"the run cannot be prepared: {error}")))
+        os._exit(EXIT_UNPREPARED)
+    forking.be_killed_first(_OOM_SCORE)
+    forking.close_others({journal_fd, log_fd, hint_fd})
+    forking.accept_signals()
+    entry(order, journal_fd, log_fd, hint_fd)
+
+
+def _open(path: str, access: int) -> int:
+    return os.open(path, access | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

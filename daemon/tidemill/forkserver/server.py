@@ -1,0 +1,271 @@
+"""The fork server's loop: one thread that takes orders, forks, reaps and tells."""
+
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tidemill.domain.errors import ProtocolError
+from tidemill.domain.runs import InspectionOrder, RunOrder
+from tidemill.forkserver import forking, protocol, sockets
+from tidemill.forkserver.children import Children, Ended, Inspection
+from tidemill.forkserver.clients import Client
+from tidemill.forkserver.inspection_child import InspectionEntry, be_inspection
+from tidemill.forkserver.protocol import (
+    Enclosed,
+    Exited,
+    Failed,
+    Floor,
+    Floors,
+    Hello,
+    Inspect,
+    Inspected,
+    LiveRun,
+    Refused,
+    Request,
+    Retire,
+    Retiring,
+    Start,
+    Started,
+    Welcome,
+)
+from tidemill.forkserver.run_child import RunEntry, be_run, make_folders
+from tidemill.journal.exits import ProcessExit, append_exit
+from tidemill.journal.processes import birth
+
+CLIENT_LIMIT: Final = 200
+FLOOR_LIMIT: Final = 1000
+INSPECTION_MARGIN: Final = 1.0
+"""Seconds an inspecting child may be over the limit it keeps itself, before it is killed."""
+_TIDY_EVERY: Final = 500
+_RETRY: Final = 1.0
+
+
+class Forkserver:
+    """Serves clients on the socket at *socket_path* until it is retired or idle."""
+
+    def __init__(
+        self,
+        socket_path: Path,
+        exits_path: Path,
+        run_entry: RunEntry,
+        inspection_entry: InspectionEntry,
+        *,
+        fingerprint: str = "",
+        problems: tuple[str, ...] = (),
+        idle: float = 60.0,
+    ) -> None:
+        self._socket_path = socket_path
+        self._exits_path = exits_path
+        self._run_entry = run_entry
+        self._inspection_entry = inspection_entry
+        self._fingerprint = fingerprint
+        self._problems = problems
+        self._idle = idle
+        self._idle_since = time.monotonic()
+        self._hint_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._children = Children()
+        self._clients: dict[int, Client] = {}
+        self._unwritten: list[ProcessExit] = []
+        self._complained = False
+        self._forks = 0
+        self._told_to_retire = False
+        self._retiring = False
+        self._listener = sockets.listen(socket_path)
+        self._inode = socket_path.stat().st_ino
+        self._poll = select.epoll()
+        self._poll.register(self._listener.fileno(), select.EPOLLIN)
+        self._wakeup, wakeup_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll.register(self._wakeup, select.EPOLLIN)
+        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._tell_to_retire)
+        signal.signal(signal.SIGINT, self._tell_to_retire)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def serve(self) -> None:
+        """Serve until there is nothing left to serve."""
+        while not self._is_done():
+            for fd, events in self._poll.poll(self._patience()):
+                if fd == self._wakeup:
+                    os.read(self._wakeup, 4096)
+                elif fd == self._listener.fileno():
+                    self._accept()
+                elif fd in self._clients:
+                    self._attend(self._clients[fd], events)
+            if self._told_to_retire:
+                self._retire()
+            self._children.end_late_inspections(time.monotonic())
+            for ended in self._children.reap():
+                self._tell(ended)
+            self._write_exits()
+            self._let_go()
+        self._retire()
+
+    def _is_done(self) -> bool:
+        if self._children or self._unwritten:
+            return False
+        if self._retiring:
+            return True
+        return not self._clients and time.monotonic() - self._idle_since >= self._idle
+
+    def _patience(self) -> float | None:
+        """Return how long the loop may sleep."""
+        now = time.monotonic()
+        waits = [_RETRY] if self._unwritten else []
+        deadline = self._children.next_deadline()
+        if deadline is not None:
+            waits.append(deadline - now)
+        if not self._clients and not self._children:
+            waits.append(self._idle_since + self._idle - now)
+        return max(0.0, min(waits)) if waits else None
+
+    def _tell_to_retire(self, *_: object) -> None:
+        self._told_to_retire = True
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if sockets.peer_uid(connection) not in (0, os.getuid()) or len(self._clients) >= CLIENT_LIMIT:
+            connection.close()
+            return
+        self._clients[connection.fileno()] = Client(connection)
+        self._poll.register(connection.fileno(), select.EPOLLIN)
+
+    def _attend(self, client: Client, events: int) -> None:
+        """Take one request of a client, or give it what it had no room for."""
+        if events & select.EPOLLOUT:
+            client.flush()
+        if not events & ~select.EPOLLOUT:
+            return
+        try:
+            received = client.receive()
+            if received is not None:
+                request, fds = received
+                try:
+                    self._answer(client, request, fds)
+                finally:
+                    protocol.close_all(fds)
+        except ProtocolError as error:
+            client.send(Refused(str(error)))
+
+    def _answer(self, client: Client, request: Request, fds: list[int]) -> None:
+        match request:
+            case Start(order):
+                self._start(client, order)
+            case Inspect(order):
+                self._inspect(client, order, fds)
+            case Hello():
+                client.follows = True
+                live = self._children.runs
+                welcome = Welcome(self._fingerprint, os.getpid(), live, self._retiring, self._problems)
+                client.send(welcome, self._hint_fd)
+            case Retire():
+                self._retire()
+                client.send(Retiring())
+            case Floor(count):
+                client.send(Floors([_measure_fork() for _ in range(min(count, FLOOR_LIMIT))]))
+            case Enclosed():
+                raise ProtocolError("an enclosed request came without its file, or within another")
+
+    def _start(self, client: Client, order: RunOrder) -> None:
+        if self._retiring:
+            client.send(Failed(order.run, "this fork server is retiring; another one takes orders"))
+            return
+        live = self._children.find(order.run)
+        if live is not None:  # ordered again by a daemon that never saw the answer
+            client.send(Started(live.run, live.pid, live.start_time))
+            return
+        try:
+            make_folders(order)
+            pid = forking.fork(partial(be_run, order, self._run_entry, client.connection, self._hint_fd))
+        except OSError as error:
+            client.send(Failed(order.run, f"no process can be made for the run: {error}"))
+            return
+        run = LiveRun(order.run, pid, birth(pid) or 0)
+        self._children.add(pid, run)
+        client.send(Started(run.run, run.pid, run.start_time))
+        self._tidy()
+
+    def _inspect(self, client: Client, order: InspectionOrder, fds: list[int]) -> None:
+        if not fds:
+            raise ProtocolError("an inspection needs a file for its answer")
+        try:
+            pid = forking.fork(partial(be_inspection, order, self._inspection_entry, fds[0]))
+        except OSError as error:
+            client.send(Refused(f"no process can be made to inspect {order.path}: {error}"))
+            return
+        deadline = time.monotonic() + order.timeout + INSPECTION_MARGIN
+        self._children.add(pid, Inspection(client, deadline))
+        self._tidy()
+
+    def _tell(self, ended: Ended) -> None:
+        """Record an end, then tell it to whoever wants to know."""
+        if isinstance(ended.child, Inspection):
+            ended.child.client.send(Inspected(ended.status, ended.child.timed_out))
+            return
+        exit_ = ended.as_exit(ended.child)
+        self._unwritten.append(exit_)
+        self._write_exits()
+        for client in self._clients.values():
+            if client.follows:
+                client.send(Exited(*exit_))
+
+    def _write_exits(self) -> None:
+        """Write what is to be recorded; on a full disk keep it, and try again."""
+        try:
+            while self._unwritten:
+                append_exit(self._exits_path, self._unwritten[0])
+                self._unwritten.pop(0)
+            self._complained = False
+        except FileNotFoundError:  # the state directory is gone, and with it everybody who would read them
+            self._unwritten.clear()
+        except OSError as error:
+            if not self._complained:
+                print(f"forkserver: exits cannot be recorded for now: {error}", file=sys.stderr)  # noqa: T201
+            self._complained = True
+
+    def _let_go(self) -> None:
+        """Drop clients that have gone, and listen for room where messages wait."""
+        for fd, client in list(self._clients.items()):
+            if client.gone:
+                del self._clients[fd]
+                self._poll.unregister(fd)  # by hand: a child may still hold the connection for a moment
+                client.close()
+            else:
+                self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if client.waits else 0))
+        if self._clients or self._children:
+            self._idle_since = time.monotonic()
+
+    def _retire(self) -> None:
+        """Listen no more: the next server takes the place."""
+        if self._retiring:
+            return
+        self._retiring = True
+        with suppress(OSError):
+            self._poll.unregister(self._listener.fileno())
+        sockets.withdraw(self._socket_path, self._inode)
+        self._listener.close()
+
+    def _tidy(self) -> None:
+        """Collect garbage now and then; the collector itself sleeps, lest it touch pages that children share."""
+        self._forks += 1
+        if self._forks % _TIDY_EVERY == 0:
+            gc.collect()
+
+
+def _measure_fork() -> float:
+    begun = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return time.perf_counter() - begun
