@@ -114,13 +114,31 @@ class ScheduleSpec:
             return f"once at {self.expression}{zone}"
         return "at every boot of the machine"
 
+    def names(self, wall: int) -> bool | None:
+        """Tell whether it names *wall* (see zones), changes of the clocks aside; None if it goes by elapsed time."""
+        if self.kind == "cron":
+            return crontab.parse(self.expression).matches(wall)
+        if self.kind == "every" and self._follows_wall():
+            return (wall * _MICROSECONDS - self._anchor_wall(self.zone())) % self._interval() == 0
+        return None
+
     def _next_interval(self, after: int, zone: tzinfo) -> int:
-        interval = round(float(self.expression) * _MICROSECONDS)
-        anchor = datetime.fromisoformat(self.anchor) if self.anchor else None
-        follows_wall = anchor is None or anchor.tzinfo is None or self.timezone is not None
-        if interval % DAY == 0 and follows_wall:
-            return next_calendar(interval, _wall(anchor, zone), zone, after)
-        return next_elapsed(interval, 0 if anchor is None else instant_of(anchor, zone), after)
+        if self._follows_wall():
+            return next_calendar(self._interval(), self._anchor_wall(zone), zone, after)
+        anchor = instant_of(datetime.fromisoformat(self.anchor), zone) if self.anchor else 0
+        return next_elapsed(self._interval(), anchor, after)
+
+    def _interval(self) -> int:
+        return round(float(self.expression) * _MICROSECONDS)
+
+    def _follows_wall(self) -> bool:
+        """Whole days keep the wall clock's time, unless the anchor has a mere offset and no zone is named."""
+        if self._interval() % DAY != 0:
+            return False
+        return self.anchor is None or self.timezone is not None or datetime.fromisoformat(self.anchor).tzinfo is None
+
+    def _anchor_wall(self, zone: tzinfo) -> int:
+        return _wall(datetime.fromisoformat(self.anchor) if self.anchor else None, zone)
 
     def _is_due_between(self, low: int, high: int, zone: tzinfo) -> bool:
         found = self.next_micros(low, zone)
