@@ -34,15 +34,14 @@ class ConfigFile:
         return self.path == SYSTEM_FILE
 
 
-def locate(named: Path | None = None) -> ConfigFile | None:
+def locate(named: Path | None, here: Path) -> ConfigFile | None:
     """Find the configuration file: the *named* one, or the first that exists of the usual places."""
     named = named or _path_from("TIDEMILL_CONFIG")
     if named is not None:
-        path = Path.cwd() / named.expanduser()
+        path = here / named.expanduser()
         if not path.is_file():
             raise ConfigurationError(f"there is no configuration file {path}; make one with: tidemill init")
         return ConfigFile(path, is_project=True)
-    here = Path.cwd()
     for path in (here / "config" / NAME, here / NAME):
         if os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it takes a closed folder for an absent file
             return ConfigFile(path, is_project=True)

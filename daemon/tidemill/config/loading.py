@@ -24,14 +24,17 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 _SECTIONS: Final[dict[str, Field[Any]]] = {section.name: section for section in fields(Settings)}
 
 
-def load(config_file: Path | None, overrides: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
+def load(
+    config_file: Path | None, overrides: Mapping[str, Any], *, here: Path | None = None
+) -> tuple[Settings, dict[str, str]]:
     """Return the settings, and for each ``section.key`` where its value came from.
 
     A source is ``default``, ``file``, ``environment`` or ``option``. *overrides* are the options, by
-    ``section.key``, or by key alone for the places; None means the option was not given.
+    ``section.key``, or by key alone for the places; None means the option was not given. *here* is the
+    folder in which the person was, when that is not the current one any more: a detached daemon has left it.
     """
-    here = Path.cwd()
-    file = locate(config_file)
+    here = here or Path.cwd()
+    file = locate(config_file, here)
     values, sources = _defaults(file, here)
     if file is not None:
         for name, value in _from_file(file).items():

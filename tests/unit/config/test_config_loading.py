@@ -110,6 +110,14 @@ def test_the_machines_file_leads_to_the_services_state(project, tmp_path):
     assert settings.places.flows_dir == Path("/var/lib/tidemill/flows")
 
 
+def test_it_can_be_loaded_again_from_elsewhere(project, tmp_path, monkeypatch):
+    write(project, "[dispatch]\nmax_runs = 3\n")
+    before = load(Path("config/tidemill.toml"), {"flows_dir": "mine"})
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("config/tidemill.toml"), {"flows_dir": "mine"}, here=project) == before
+    assert load(None, {"flows_dir": "mine"}, here=project) == before
+
+
 def test_home_is_expanded(project, monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     write(project, '[places]\nflows_dir = "~/my-flows"\n')
