@@ -1,0 +1,121 @@
+"""Folding a piece of a journal into rows: what began and ended within it becomes one write."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tidemill.domain.events import (
+    Event,
+    RunEnded,
+    RunNoted,
+    RunRetrying,
+    RunStarted,
+    TaskEnded,
+    TaskRetrying,
+    TaskStarted,
+)
+from tidemill.domain.results import ResultInfo
+from tidemill.domain.states import State
+from tidemill.domain.times import iso
+from tidemill.history.statements import Row
+from tidemill.history.texts import from_error, storable
+
+FLOW: Final = -1
+"""The place of the flow's own result among those of its tasks."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """What the events of one batch come to, over all its runs, as rows for one statement each."""
+
+    tasks: list[Row] = field(default_factory=list)
+    results: list[Row] = field(default_factory=list)
+    attempts: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+    started: list[Row] = field(default_factory=list)
+    resumed: list[Row] = field(default_factory=list)
+    retrying: list[Row] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+
+    def add(self, run_id: int, events: Iterable[Event]) -> None:
+        """Fold the events of one run, in their order."""
+        tasks: dict[int, Row] = {}
+        retrying: Row | None = None
+        is_told = has_begun = False
+        # In the order of how often they come.
+        for event in events:
+            if isinstance(event, TaskStarted):
+                has_begun = True
+                tasks[event.index] = _begun(run_id, event, tasks.get(event.index))
+            elif isinstance(event, TaskEnded):
+                tasks[event.index] = _ended(run_id, event, tasks.get(event.index))
+                if event.result is not None:
+                    self.results.append(_result(run_id, event.index, event.result))
+            elif isinstance(event, TaskRetrying):
+                before = tasks.get(event.index)
+                self.attempts.append(_failed(run_id, event, before))
+                tasks[event.index] = _waiting(run_id, event, before)
+            elif isinstance(event, RunStarted):
+                is_told = True
+                self.started.append((event.at, event.pid, event.start_time, storable(event.boot_id), run_id))
+            elif isinstance(event, RunEnded):
+                if event.result is not None:
+                    self.results.append(_result(run_id, FLOW, event.result))
+                self.ended.append((str(State(event.state)), event.at, from_error(event.error), run_id))
+            elif isinstance(event, RunRetrying):
+                note = f"attempt {event.attempt} failed, the next one begins at {iso(event.due)}: {event.error.line}"
+                self.notes.append((run_id, run_id, event.at, str(State.RETRYING), storable(note)))
+                retrying, is_told, has_begun = (event.attempt + 1, run_id), False, False
+            elif isinstance(event, RunNoted):
+                self.notes.append((run_id, run_id, event.at, None, storable(event.note)))
+        self.tasks.extend(tasks.values())
+        if retrying is not None:
+            self.retrying.append(retrying)
+        if has_begun and not is_told:
+            # A task that begins tells that a run waiting for its next attempt goes on.
+            self.resumed.append((run_id,))
+
+
+# A task row: run, index, name, state, attempts, started_at, attempt_at, finished_at, error.
+
+
+def _begun(run_id: int, event: TaskStarted, before: Row | None) -> Row:
+    first = event.at if event.attempt == 1 else None
+    started = before[5] if before is not None and before[5] is not None else first
+    again = None if event.attempt == 1 else event.at
+    return (run_id, event.index, _name(event.name), "running", event.attempt, started, again, None, None)
+
+
+def _waiting(run_id: int, event: TaskRetrying, before: Row | None) -> Row:
+    started, again = (None, None) if before is None else before[5:7]
+    error = from_error(event.error)
+    return (run_id, event.index, _name(event.name), "retrying", event.attempt, started, again, None, error)
+
+
+def _ended(run_id: int, event: TaskEnded, before: Row | None) -> Row:
+    started, again = event.started_at, None
+    if before is not None:
+        started, again = before[5] if started is None else started, before[6]
+    error = None if event.error is None else from_error(event.error)
+    # Through State, so that a word that is no state is refused here and not found in the history.
+    state = event.state if event.state == "completed" else str(State(event.state))
+    return (run_id, event.index, _name(event.name), state, event.attempts, started, again, event.at, error)
+
+
+def _failed(run_id: int, event: TaskRetrying, before: Row | None) -> Row:
+    """Return a row for attempts; when the attempt began is asked of the history where the batch does not tell."""
+    began = None
+    if before is not None:
+        began = before[5] if event.attempt == 1 else before[6]
+    error = from_error(event.error)
+    return (run_id, event.index, event.attempt, began, run_id, event.index, event.at, event.due, error)
+
+
+def _result(run_id: int, index: int, result: ResultInfo) -> Row:
+    location = None if result.location is None else storable(result.location)
+    value = None if result.value is None else storable(result.value)
+    return (run_id, index, result.handler, location, result.size, storable(result.preview), result.encoding, value)
+
+
+def _name(name: str) -> str:
+    return name if name.isascii() and "\0" not in name else storable(name)

@@ -1,0 +1,87 @@
+"""Events into rows. The offset in the journal is moved in the same transaction, so each event counts once."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tidemill.domain.events import Event
+from tidemill.domain.states import State
+from tidemill.history.folding import Rows
+from tidemill.history.run_writing import RunWriting
+from tidemill.history.steps import FORSAKEN, SOURCES, listed
+
+_OFFSET: Final = "UPDATE runs SET journal_offset = ? WHERE id = ? AND journal_offset = ?"
+_TASK: Final = (
+    "INSERT INTO task_runs (run_id, idx, name, state, attempts, started_at, attempt_at, finished_at, error)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET state = excluded.state,"
+    " attempts = excluded.attempts, started_at = COALESCE(task_runs.started_at, excluded.started_at),"
+    " attempt_at = COALESCE(excluded.attempt_at, task_runs.attempt_at), finished_at = excluded.finished_at,"
+    " error = excluded.error WHERE task_runs.finished_at IS NULL"
+)
+_RESULT: Final = (
+    "INSERT INTO results (run_id, idx, handler, location, size, preview, encoding, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO NOTHING"
+)
+_ATTEMPT: Final = (
+    "INSERT INTO attempts (run_id, idx, attempt, started_at, finished_at, due, error) VALUES (?, ?, ?, COALESCE(?,"
+    " (SELECT COALESCE(attempt_at, started_at) FROM task_runs WHERE run_id = ? AND idx = ?)), ?, ?, ?)"
+    " ON CONFLICT (run_id, idx, attempt) DO NOTHING"
+)
+_STARTED: Final = (
+    f"UPDATE runs SET state = CASE WHEN state IN ({listed(SOURCES[State.RUNNING])}) THEN 'running' ELSE state END,"
+    " started_at = ?, pid = ?, start_time = ?, boot_id = ? WHERE id = ? AND finished_at IS NULL"
+)
+_RESUMED: Final = "UPDATE runs SET state = 'running' WHERE id = ? AND state IN ('pending', 'retrying')"
+_RETRYING: Final = (
+    "UPDATE runs SET attempt = ?, state = CASE WHEN state = 'running' THEN 'retrying' ELSE state END"
+    " WHERE id = ? AND finished_at IS NULL"
+)
+_ENDED: Final = (
+    "UPDATE runs SET state = ?, finished_at = ?, error = ?, pid = NULL, start_time = NULL, boot_id = NULL"
+    " WHERE id = ? AND finished_at IS NULL"
+)
+"""The process tells how its run ended, and is taken at its word unless the run has an end already."""
+
+Piece = tuple[int, int, int, list[Event]]
+"""What a journal told: its run's key, the offset before and behind, and the events between."""
+
+
+class OffsetError(Exception):
+    """Raised when the history has read further, or less far, in a journal than the recorder believes."""
+
+
+def ingest(writer: RunWriting, pieces: Sequence[Piece]) -> None:
+    """Write what journals told, and how far they are read."""
+    move_offsets(writer, pieces)
+    rows = Rows()
+    for run_id, _, _, events in pieces:
+        rows.add(run_id, events)
+    write(writer, rows)
+
+
+def move_offsets(writer: RunWriting, pieces: Sequence[Piece]) -> None:
+    """Note how far the journals are read, or refuse if the history stands elsewhere."""
+    moved = [(behind, run_id, before) for run_id, before, behind, _ in pieces]
+    if moved and writer.execute_all(_OFFSET, moved) != len(moved):
+        raise OffsetError
+
+
+def write(writer: RunWriting, rows: Rows) -> None:
+    """Write folded rows."""
+    # A failed attempt asks its task's row when the attempt began, which the row forgets after.
+    for statement, found in (
+        (_ATTEMPT, rows.attempts),
+        (_TASK, rows.tasks),
+        (_RESULT, rows.results),
+        (_STARTED, rows.started),
+        (_RETRYING, rows.retrying),
+        (_RESUMED, rows.resumed),
+        (_ENDED, rows.ended),
+    ):
+        if found:
+            writer.execute_all(statement, found)
+    if rows.notes:
+        writer.add_notes(rows.notes)
+    if rows.ended:
+        writer.forsake_tasks(
+            [(str(FORSAKEN.get(State(state), State.CANCELLED)), at, run_id) for state, at, _, run_id in rows.ended]
+        )

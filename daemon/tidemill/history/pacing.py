@@ -1,0 +1,50 @@
+"""When the recorder commits: at once for the first, in company under load."""
+
+from dataclasses import dataclass
+from typing import Final
+
+CADENCE: Final = 0.015
+"""Seconds between commits of what journals tell, while there is more and more of it."""
+SCAN: Final = 1.0
+"""Seconds between looks at the journals without a hint: hints may be lost, journals are not."""
+TIDY: Final = 5.0
+"""Seconds of quiet after which the write-ahead log is cut."""
+_PER_WORK: Final = 0.001
+_MOST: Final = 0.010
+
+
+@dataclass(slots=True)
+class Pace:
+    """The moments of the last turn, on the monotonic clock."""
+
+    committed: float = float("-inf")
+    looked: float = float("-inf")
+    company: int = 0
+    """How many works shared the last commit."""
+    retry_at: float | None = None
+    """Set while the history cannot be written."""
+    pause: float = 0.0
+
+    def due(self, *, works: bool, hinted: bool, following: bool) -> float:
+        """Return when the next turn is due.
+
+        Somebody waits for a work: one alone is committed at once. Where several arrived during the last
+        commit, more will come, and sharing a commit is cheaper for all than hurrying.
+        """
+        if self.retry_at is not None:
+            return self.retry_at
+        if works:
+            return self.committed + min(_PER_WORK * max(self.company - 1, 0), _MOST)
+        if hinted:
+            return self.committed + CADENCE
+        return self.looked + SCAN if following else float("inf")
+
+    def committed_at(self, now: float, works: int) -> None:
+        """Note a commit of *works* works."""
+        self.committed, self.company = now, works
+        self.retry_at, self.pause = None, 0.0
+
+    def failed_at(self, now: float) -> None:
+        """Note a turn that could not be committed, and wait longer each time."""
+        self.pause = min(max(self.pause * 2, 0.05), 2.0)
+        self.retry_at = now + self.pause

@@ -1,0 +1,220 @@
+"""The recorder: the only writer of the history, in its own thread.
+
+Works and journals come together in group commits. Nothing is acknowledged before it is durable, and nothing
+is dropped because the history cannot be written just now: works wait in the queue, events in their journals.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tidemill.domain.errors import HistoryError
+from tidemill.domain.events import Event
+from tidemill.history.database import Database
+from tidemill.history.following import Journals
+from tidemill.history.pacing import SCAN, TIDY, Pace
+from tidemill.history.pen import Pen
+from tidemill.history.problems import is_passing, sentence
+from tidemill.history.turns import Turn, Work, take_turn
+from tidemill.history.writing import Writer
+
+T = TypeVar("T")
+
+TOGETHER: Final = 1000
+"""Works written in one transaction at most."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Takes works and follows journals; everything it is told it tells back only after the commit.
+
+    *on_events* gets the events that have become durable, with their runs' keys. It and every ``done`` are
+    called in the recorder's thread.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        on_events: Callable[[list[tuple[int, Event]]], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._on_events = on_events
+        self._monotonic = monotonic
+        self._queue: deque[Work] = deque()
+        self._asked: deque[Callable[[Journals], None]] = deque()
+        self._wake = threading.Event()
+        self._door = threading.Lock()
+        self._is_hinted = False
+        self._stop_by: float | None = None
+        self._journals = Journals()
+        self._pen = Pen(database)
+        self._pace = Pace()
+        self._is_tidy = True
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self.problem: str | None = None
+        """Why the history cannot be written just now; nothing is lost meanwhile."""
+        self.last_commit = 0.0
+        """When it committed last, on the monotonic clock."""
+        self.last_turn = 0.0
+        """When its thread was last seen going round; old, and it is stuck."""
+
+    # Asked by any thread
+
+    def start(self) -> None:
+        """Begin."""
+        self.last_turn = self._monotonic()
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Write what is queued and what the journals hold, then close the history."""
+        self._is_hinted = True  # one last look at the journals
+        with self._door:
+            self._stop_by = self._monotonic() + timeout
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def submit(
+        self, work: Callable[[Writer], T], done: Callable[[Any], None] | None = None, *, reading: int | None = None
+    ) -> None:
+        """Queue *work*; *done* gets what it returned, or the error it raised, once that is durable.
+
+        *work* may be called again if its transaction had to be rolled back: it must do nothing but write and
+        read through the writer. With *reading*, that run's journal is read to its end first.
+        """
+        with self._door:
+            if self._stop_by is not None:
+                raise HistoryError("the history is closing; nothing more is recorded")
+            self._queue.append(Work(work, done, reading))
+        self._wake.set()
+
+    def call(self, work: Callable[[Writer], T], *, reading: int | None = None) -> T:
+        """Have *work* done and wait for it; return what it returned, or raise what it raised."""
+        if threading.current_thread() is self._thread:
+            raise HistoryError("the recorder cannot wait for itself")
+        answers: list[Any] = []
+        finished = threading.Event()
+
+        def done(answer: Any) -> None:
+            answers.append(answer)
+            finished.set()
+
+        self.submit(work, done, reading=reading)
+        finished.wait()
+        if isinstance(answers[0], BaseException):
+            raise answers[0]
+        answer: T = answers[0]
+        return answer
+
+    def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
+        """Read a run's journal on from *offset*, as recorded for it, until it tells its end."""
+        self._asked.append(lambda journals: journals.follow(run_id, uid, journal, offset))
+        self.hint()
+
+    def unfollow(self, run_id: int) -> None:
+        """Read a run's journal no more."""
+        self._asked.append(lambda journals: journals.unfollow(run_id))
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Tell that a journal may have grown."""
+        self._is_hinted = True
+        self._wake.set()
+
+    # In its own thread
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over():
+                self._wait()
+                self._turn()
+        finally:
+            self._close()
+
+    def _wait(self) -> None:
+        while True:
+            now = self.last_turn = self._monotonic()
+            hinted = self._is_hinted or self._journals.has_more
+            due = self._pace.due(works=bool(self._queue), hinted=hinted, following=len(self._journals) > 0)
+            if self._stop_by is not None and self._pace.retry_at is None:
+                return
+            if due <= now:
+                return
+            if not self._is_tidy and now - self._pace.committed > TIDY:
+                self._tidy()
+            # Never longer than a second, so that a stuck thread can be told from an idle one.
+            if self._wake.wait(min(due - now, SCAN)):
+                self._wake.clear()
+
+    def _turn(self) -> None:
+        self._is_hinted = False
+        while self._asked:
+            self._asked.popleft()(self._journals)
+        works = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+        self._pace.looked = self._monotonic()
+        if not works and not len(self._journals):
+            return
+        try:
+            turn = take_turn(self._pen, works, self._journals)
+        except Exception as error:
+            self._queue.extendleft(reversed(works))
+            self._is_hinted = True
+            self._fail(error)
+        else:
+            self._commit(works, turn)
+
+    def _commit(self, works: list[Work], turn: Turn) -> None:
+        if self.problem is not None:
+            _LOG.info("the history can be written again")
+            self.problem = None
+        now = self._monotonic()
+        self._pace.committed_at(now, len(works))
+        if turn.has_written:
+            self.last_commit, self._is_tidy = now, False
+        if turn.facts:
+            self._tell(self._on_events, turn.facts)
+        for work, answer in zip(works, turn.answers, strict=True):
+            if work.done is not None:
+                self._tell(work.done, answer)
+
+    def _fail(self, error: Exception) -> None:
+        problem = str(error) if isinstance(error, HistoryError) else sentence(error, self._database.where)
+        if problem != self.problem:
+            log = _LOG.error if is_passing(error) or isinstance(error, HistoryError) else _LOG.exception
+            log("%s", problem)
+        self.problem = problem
+        self._pace.failed_at(self._monotonic())
+
+    def _is_over(self) -> bool:
+        if self._stop_by is None:
+            return False
+        if self._monotonic() >= self._stop_by:
+            return True
+        return not self._queue and not self._asked and not self._is_hinted and not self._journals.has_more
+
+    def _tidy(self) -> None:
+        self._is_tidy = True
+        with suppress(Exception):  # a reader in the way is no fault; the next quiet time will do
+            self._pen.tidy()
+
+    def _close(self) -> None:
+        with self._door:
+            self._stop_by = self._stop_by or 0.0
+        while self._queue:
+            work = self._queue.popleft()
+            if work.done is not None:
+                self._tell(work.done, HistoryError(self.problem or "the history was closed before this was recorded"))
+        self._journals.close()
+        self._pen.close()
+
+    def _tell(self, who: Callable[[Any], None], what: Any) -> None:
+        try:
+            who(what)
+        except Exception:
+            _LOG.exception("what the recorder told was not taken")

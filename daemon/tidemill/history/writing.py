@@ -1,0 +1,31 @@
+"""The writer: every sentence the daemon may write into the history, inside the recorder's transaction."""
+
+from sqlalchemy import Connection
+
+from tidemill.history.flow_writing import FlowWriting
+from tidemill.history.ledger import LedgerWriting
+
+
+class Writer(FlowWriting, LedgerWriting):
+    """What a piece of work is handed; nothing it writes is there before the recorder's commit."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the remembered keys: the transaction that made them may have been rolled back."""
+        self._flow_ids = {}
+        self._version_ids = {}
+
+    def get_meta(self, key: str) -> str | None:
+        """Return what was kept under *key*, such as the boot id last seen."""
+        row = self.row("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep *value* under *key*."""
+        self.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
