@@ -1,4 +1,8 @@
-"""From the fork to the first line of the engine: what a child does before it is a run or an inspection."""
+"""From the fork to the first line of the engine: what a child does before it is a run or an inspection.
+
+Every page a child touches first is copied, so each line here is paid by every run: C functions rather
+than their wrappers, descriptors rather than paths and files.
+"""
 
 import atexit
 import gc
@@ -6,15 +10,17 @@ import os
 import signal
 import sys
 import threading
+from _signal import pthread_sigmask, set_wakeup_fd  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NoReturn
 
 EXIT_INTERNAL: Final = 70
 """Exit code of a child whose engine raised: sysexits' EX_SOFTWARE."""
 FD_LIMIT: Final = min(os.sysconf("SC_OPEN_MAX"), 65536)
-_HELD_BACK: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM})
+_DEFAULT: Final = int(signal.SIG_DFL)
+_HELD_BACK: Final = frozenset(map(int, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM)))
 
 
 def fork(body: Callable[[], object]) -> int:
@@ -23,14 +29,15 @@ def fork(body: Callable[[], object]) -> int:
     Signals are held back from before the fork until the child calls ``accept_signals``: one that comes
     early must not meet the server's handlers.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    gc.collect(0)  # nothing to collect, but the count starts anew: else each child would begin with a collection
     try:
         pid = os.fork()
         if pid == 0:
             _live(body)
         return pid
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
 
 
 def _live(body: Callable[[], object]) -> NoReturn:
@@ -38,10 +45,10 @@ def _live(body: Callable[[], object]) -> NoReturn:
     try:
         me = os.getpid()
         os.setsid()
-        signal.set_wakeup_fd(-1)
+        set_wakeup_fd(-1)
         for number in _HELD_BACK:
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+            set_handler(number, _DEFAULT)
+        set_handler(signal.SIGINT, signal.default_int_handler)
         gc.enable()
         body()
         if os.getpid() != me:  # user code forked, and its copy came back up to here
@@ -59,7 +66,7 @@ def _live(body: Callable[[], object]) -> NoReturn:
 
 def accept_signals() -> None:
     """Let through what was held back since the fork."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+    pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
 
 
 def leave(code: int) -> NoReturn:
@@ -97,5 +104,10 @@ def close_others(keep: Collection[int]) -> None:
 
 def be_killed_first(score: int) -> None:
     """Ask the kernel to end this process before others when memory runs out."""
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(score))
+        os.write(fd, b"%d" % score)
+    os.close(fd)

@@ -37,7 +37,8 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
             os.nice(order.nice)
         with suppress(OSError):  # a folder that is gone is for the engine to tell
             os.chdir(os.path.dirname(order.path))  # noqa: PTH120 - a Path here costs more than the call
-        os.environ.update(order.environment)
+        for name, value in order.environment.items():
+            os.environ[name] = value
     except (OSError, ValueError) as error:
         with suppress(OSError):
             protocol.send(client, protocol.encode(Failed(order.run, f"the run cannot be prepared: {error}")))

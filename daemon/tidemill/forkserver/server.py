@@ -37,7 +37,7 @@ from tidemill.forkserver.protocol import (
 )
 from tidemill.forkserver.run_child import RunEntry, be_run, make_folders
 from tidemill.journal.exits import ProcessExit, append_exit
-from tidemill.journal.processes import birth
+from tidemill.journal.processes import birth, boot_id
 
 CLIENT_LIMIT: Final = 200
 FLOOR_LIMIT: Final = 1000
@@ -91,6 +91,7 @@ class Forkserver:
 
     def serve(self) -> None:
         """Serve until there is nothing left to serve."""
+        boot_id()  # read once here, known to every run
         while not self._is_done():
             for fd, events in self._poll.poll(self._patience()):
                 if fd == self._wakeup:

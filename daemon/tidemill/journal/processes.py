@@ -68,7 +68,13 @@ def open_process(process: ProcessName) -> int | None:
 def _stat(pid: int) -> list[str] | None:
     """Return the fields of the stat file from the third (state) on; the second may hold anything."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        text = os.read(fd, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     return text[text.rindex(b")") + 2 :].decode().split()

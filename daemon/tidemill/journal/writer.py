@@ -76,8 +76,10 @@ class JournalWriter:
     def _mend(self) -> None:
         """End a line that an earlier process left unfinished, lest it swallow the first one of ours."""
         size = os.fstat(self._fd).st_size
-        with suppress(OSError):  # not opened for reading: then it is a new file of the fork server's
-            if size and os.pread(self._fd, 1, size - 1) != b"\n":
+        if not size:
+            return
+        with suppress(OSError):  # not opened for reading: whoever opened it vouches for it
+            if os.pread(self._fd, 1, size - 1) != b"\n":
                 self._append(self._fd, b"\n")
 
     def _put_beside(self, line: bytes) -> Beside:
