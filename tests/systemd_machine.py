@@ -170,6 +170,34 @@ class Machine:
         CONFIGURATION.chmod(0o640)
         os.chown(CONFIGURATION, 0, pwd.getpwnam("tidemill").pw_gid)
 
+    def add_person(self, name: str) -> Path:
+        """Make a user with a manager of its own, and the user unit installed as the README tells; return its home."""
+        self.call("useradd", "--create-home", "--shell", "/bin/sh", name)
+        home = Path(pwd.getpwnam(name).pw_dir)
+        unit, program = home / ".config/systemd/user/tidemill.service", home / ".local/bin/tidemill"
+        self.call("loginctl", "enable-linger", name)
+        self.as_person(name, "mkdir", "-p", str(unit.parent), str(program.parent), str(home / "flows"))
+        shutil.copy(SOURCE / "systemd" / "user" / "tidemill.service", unit)
+        program.symlink_to(OPT / "bin" / "tidemill")
+        (home / "flows" / "quick.py").write_text(QUICK)
+        self.call("systemctl", "start", f"user@{pwd.getpwnam(name).pw_uid}.service")
+        return home
+
+    def as_person(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as that user, with its manager at hand."""
+        person = pwd.getpwnam(name)
+        runtime = f"/run/user/{person.pw_uid}"
+        environment = {
+            "HOME": person.pw_dir,
+            "USER": name,
+            "PATH": "/usr/bin:/bin",
+            "XDG_RUNTIME_DIR": runtime,
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus",
+        }
+        words = [f"{key}={value}" for key, value in environment.items()]
+        identity = [f"--reuid={person.pw_uid}", f"--regid={person.pw_gid}", "--init-groups"]
+        return self.call("setpriv", *identity, "env", "-i", *words, *command)
+
     def drop_in(self, name: str, text: str | None) -> None:
         """Add a drop-in of the unit, or take it away."""
         path = UNIT.with_name("tidemill.service.d") / f"{name}.conf"

@@ -1,5 +1,6 @@
 """The system unit under a real systemd; collected only where it can be installed (see conftest)."""
 
+import json
 import os
 from pathlib import Path
 
@@ -114,3 +115,16 @@ def test_with_the_drop_in_runs_end_with_the_service(service):
     service.drop_in("end-runs", None)
     service.systemctl("start", "tidemill")
     service.wait_for(lambda: service.json("show", run)["state"] == "crashed", "the run to be called crashed")
+
+
+@pytest.mark.skipif(not os.environ.get("TIDEMILL_LAB_INSIDE"), reason="a user is made only in a laboratory")
+def test_the_user_unit_serves_a_person(machine):
+    home = machine.add_person("mill")
+    machine.as_person("mill", "systemctl", "--user", "start", "tidemill")
+    run = machine.as_person("mill", f"{home}/.local/bin/tidemill", "run", "quick", "--wait")
+    assert run.returncode == 0
+    status = json.loads(machine.as_person("mill", f"{home}/.local/bin/tidemill", "status", "--json").stdout)
+    assert status["state_dir"] == f"{home}/.local/state/tidemill"
+    assert status["flows_dir"] == f"{home}/flows"
+    machine.as_person("mill", "systemctl", "--user", "reload", "tidemill")
+    machine.as_person("mill", "systemctl", "--user", "stop", "tidemill")
