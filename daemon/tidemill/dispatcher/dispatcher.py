@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from tidemill.dispatcher.endings import Ending, judge_exit
+from tidemill.dispatcher.endings import Ending, judge_exit, judge_reboot
 from tidemill.dispatcher.processes import kill_group, signal_process
 from tidemill.dispatcher.queue import PendingQueue
 from tidemill.dispatcher.runs import ActiveRun, RunsByFlow
@@ -92,6 +92,10 @@ class Dispatcher:
         """Return the live runs of *flow*."""
         return list(self._live.of(flow))
 
+    def active_of(self, flow: str) -> list[ActiveRun]:
+        """Return the recorded runs of *flow* that wait or live."""
+        return [run for run in (*self._live.of(flow), *self._waiting.of(flow)) if run.id]
+
     def waiting_of(self, flow: str) -> int:
         """Return how many runs of *flow* are admitted and have no process yet, recorded or about to be."""
         return len(self._waiting.of(flow))
@@ -165,6 +169,14 @@ class Dispatcher:
 
     # What the fork server and the journals tell
 
+    def requeue(self, run: ActiveRun) -> None:
+        """Let a run wait again whose order reached no process."""
+        self._live.remove(run)
+        run.launched = False
+        self._waiting.add(run)
+        self._queue.unpark(run.flow)
+        self._queue.add(run)
+
     def started(self, uid: str, process: ProcessName) -> None:
         """Note the process of a run."""
         run = self._runs.get(uid)
@@ -190,6 +202,12 @@ class Dispatcher:
             return
         self._leave(run)
         self._settle(run, judge_exit(status, cancelled=run.cancelled, overdue=run.overdue), status)
+
+    def died_with_machine(self, uid: str) -> None:
+        """Judge an adopted run that was alive when the machine went down."""
+        run = self._runs[uid]
+        self._leave(run)
+        self._settle(run, judge_reboot(cancelled=run.cancelled), None)
 
     def observe(self, facts: Iterable[tuple[int, Event]]) -> None:
         """Follow the states that journals told, once they are in the history."""

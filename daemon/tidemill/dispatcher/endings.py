@@ -21,10 +21,19 @@ def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = F
     *cancelled*: a person or a policy asked for the end; *overdue*: its time-out was enforced.
     """
     if overdue:
-        return Ending(State.TIMED_OUT, ErrorInfo("TimedOut", "the run passed its time-out and its processes were killed"))
+        return Ending(
+            State.TIMED_OUT, ErrorInfo("TimedOut", "the run passed its time-out and its processes were killed")
+        )
     if cancelled:
         return Ending(State.CANCELLED, None)
     return Ending(State.CRASHED, ErrorInfo("Crashed", _cause(status)))
+
+
+def judge_reboot(*, cancelled: bool = False) -> Ending:
+    """Judge a run whose process belonged to an earlier boot of the machine."""
+    if cancelled:
+        return Ending(State.CANCELLED, None)
+    return Ending(State.CRASHED, ErrorInfo("Crashed", "the machine was rebooted, or lost its power, while it ran"))
 
 
 def _cause(status: int | None) -> str:

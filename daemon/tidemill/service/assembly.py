@@ -1,0 +1,200 @@
+"""How the daemon is made: every room is built here, and nowhere else do they meet."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from tidemill.catalog.catalog import Catalog
+from tidemill.catalog.sources import SourceStore
+from tidemill.config.paths import StatePaths
+from tidemill.config.settings import Settings
+from tidemill.control.server import ControlServer
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.events import Event
+from tidemill.domain.version import VERSION
+from tidemill.history.database import open_database
+from tidemill.history.recorder import Recorder
+from tidemill.scheduler.clock import Clock
+from tidemill.service.daemon import Daemon
+from tidemill.service.enrolment import Enrolment
+from tidemill.service.handlers import VERBS
+from tidemill.service.heartbeat import Heartbeat
+from tidemill.service.inspecting import Inspections, ManifestMemory
+from tidemill.service.launching import ForkserverLink, order_for
+from tidemill.service.recording import Recording
+from tidemill.service.recovery import Recovery, load_left
+from tidemill.service.roster import Roster
+from tidemill.service.starting import Starter
+from tidemill.service.systemd import Notifier
+from tidemill.service.timekeeping import Timekeeper
+from tidemill.service.waiting import Waiters
+from tidemill.service.watching import ExitWatch
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+DRAIN_STEP = 0.1
+READY_LIMIT = 300.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve(
+    settings: Settings, paths: StatePaths, read_settings: Callable[[], Settings], on_ready: Callable[[], None]
+) -> int:
+    """Build the daemon, serve until asked to stop, and take it down; return the exit code."""
+    loop = asyncio.get_running_loop()
+    notifier = Notifier.from_environment()
+    flows_dir = Path(settings.places.flows_dir).absolute()
+
+    database = open_database(settings.places.database_url or paths.database)
+    recorder = Recorder(database, lambda facts: _tell_loop(loop, observe, facts))
+    recording = Recording(recorder, loop)
+    roster, waiters = Roster(), Waiters()
+
+    def observe(facts: list[tuple[int, Event]]) -> None:
+        dispatcher.observe(facts)
+        starter.soon()
+
+    def exited(uid: str, status: int | None) -> None:
+        dispatcher.exited(uid, status)
+        starter.soon()
+
+    def ended(run: ActiveRun) -> None:
+        waiters.ended(run)
+        starter.soon()
+
+    link = ForkserverLink(
+        paths, settings.forkserver.preload, lambda run: order_for(run, roster, paths, daemon.settings), recorder.hint
+    )
+    dispatcher = Dispatcher(
+        recording,
+        link,
+        paths.journal,
+        max_runs=settings.dispatch.max_runs,
+        cancel_grace=settings.dispatch.cancel_grace,
+        on_end=ended,
+    )
+    starter = Starter(loop, dispatcher, link)
+    watch = ExitWatch(paths, exited)
+    link.attach(dispatcher, watch, starter.soon)
+    timekeeper = Timekeeper(
+        roster, dispatcher, recording, starter.soon, max_catchup=settings.schedule.max_catchup, now=_now
+    )
+    clock = Clock(lambda moments: _tell_loop(loop, timekeeper.due, moments))
+
+    recorder.start()
+    sources = SourceStore(paths.source)
+    enrolment = Enrolment(
+        roster,
+        recording,
+        dispatcher,
+        timekeeper,
+        clock,
+        read_source=lambda digest: sources.path(digest).read_bytes(),
+        timezone=settings.schedule.timezone,
+        paused=await recording.perform(lambda writer: writer.load_paused()),
+        now=_now,
+    )
+    known = await recording.perform(lambda writer: writer.load_catalog())
+    catalog = Catalog(
+        flows_dir,
+        inspect=Inspections(paths),
+        cache=ManifestMemory(recorder),
+        sources=sources,
+        on_change=lambda change: _tell_loop(loop, enrolment.apply, change),
+        settings=settings.catalog,
+        holders={flow.name: flow.file for flow in known if flow.file},
+        ignore=[paths.root],
+    )
+    daemon = Daemon(
+        settings,
+        paths,
+        read_settings,
+        roster=roster,
+        recorder=recorder,
+        recording=recording,
+        dispatcher=dispatcher,
+        catalog=catalog,
+        waiters=waiters,
+        timekeeper=timekeeper,
+        start_due=starter.soon,
+    )
+    control = ControlServer(
+        paths.control_socket,
+        {verb: partial(answer, daemon) for verb, answer in VERBS.items()},
+        settings.control.allow_uids,
+        version=VERSION,
+    )
+    heartbeat = Heartbeat(daemon, dispatcher, clock=clock, recorder=recorder, control=control, notifier=notifier)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload_soon)
+
+    try:
+        living = link.connect()
+        recovery = Recovery(paths, dispatcher, watch, roster)
+        recovery.take_up(await recording.perform(load_left), living)
+        # Flows that left the folder while nobody watched are gone too; the catalog has not seen them.
+        catalog.start()
+        await asyncio.to_thread(catalog.ready.wait, READY_LIMIT)
+        await enrolment.settled()
+        await enrolment.drop_absent(flow.name for flow in known)
+        recovery.apply_flows()
+        clock.start()
+        await control.start()
+        starter.open()
+        heartbeat.start()
+        notifier.ready(daemon.summary())
+        on_ready()
+        log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)
+        await daemon.stopping.wait()
+        notifier.stopping("stopping")
+        log.info("stopping")
+        await _wind_down(daemon, dispatcher, clock, catalog, settings)
+    finally:
+        heartbeat.stop()
+        clock.stop()
+        await asyncio.to_thread(catalog.stop)
+        await control.close()
+        watch.close()
+        link.close(retire=True)
+        await asyncio.to_thread(recorder.stop)
+    live = len(dispatcher.live_runs)
+    log.info("stopped%s", f"; {live} runs go on, the next daemon takes them up" if live else "")
+    return 0
+
+
+async def _wind_down(
+    daemon: Daemon, dispatcher: Dispatcher, clock: Clock, catalog: Catalog, settings: Settings
+) -> None:
+    """Start nothing more, and wait for live runs as far as that was asked for."""
+    clock.stop()
+    dispatcher.close()
+    request = daemon.stop_request
+    assert request is not None
+    if request.cancel:
+        for run in dispatcher.live_runs:
+            dispatcher.cancel(run.uid, "the daemon was stopped, and told to cancel what runs")
+    loop = asyncio.get_running_loop()
+    grace = settings.dispatch.cancel_grace * 2 if request.cancel else settings.dispatch.stop_grace
+    deadline = loop.time() + grace
+    while dispatcher.live_runs and (request.drain or loop.time() < deadline):
+        await asyncio.sleep(DRAIN_STEP)
+
+
+def _tell_loop(loop: asyncio.AbstractEventLoop, listener: Callable[[T], None], fact: T) -> None:
+    """Hand a fact from another thread to the loop; a loop that has closed hears no more."""
+    try:
+        loop.call_soon_threadsafe(listener, fact)
+    except RuntimeError:
+        log.debug("the loop has closed; not told: %s", fact)

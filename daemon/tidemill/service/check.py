@@ -1,0 +1,63 @@
+"""``python -P -m tidemill.service.check FLOWS_DIR [FILE...]``: inspect flow files without a daemon, as JSON."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tidemill.catalog.checking import check_folder
+from tidemill.catalog.known import KnownFile
+from tidemill.catalog.sources import SourceStore
+from tidemill.config.paths import StatePaths
+from tidemill.config.settings import CatalogSettings
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.manifests import Problem
+from tidemill.forkserver.launch import ensure
+from tidemill.service.inspecting import Inspections
+from tidemill.service.lock import prepare_state
+
+
+def main(flows_dir: str, only: Sequence[str]) -> int:
+    """Print what each file declares and what is wrong with it; a fork server of its own serves and leaves."""
+    with tempfile.TemporaryDirectory(prefix="tidemill-check-") as folder:
+        paths = StatePaths(Path(folder))
+        prepare_state(paths)
+        try:
+            with ensure(paths) as client:
+                files, problems = check_folder(
+                    flows_dir,
+                    only,
+                    inspect=Inspections(paths),
+                    sources=SourceStore(paths.source),
+                    timeout=CatalogSettings().inspect_timeout,
+                )
+                client.retire()
+        except TidemillError as error:
+            sys.stderr.write(f"tidemill: {error}\n")
+            return 1
+    document = [_shown(file) for file in files]
+    if problems and not only:
+        document.append(
+            {"file": flows_dir, "flows": [], "errors": [_told(Problem(p)) for p in problems], "warnings": []}
+        )
+    json.dump(document, sys.stdout)
+    return 0
+
+
+def _shown(file: KnownFile) -> dict[str, Any]:
+    return {
+        "file": file.shown,
+        "flows": [flow.name for flow in file.flows],
+        "errors": [_told(problem) for problem in file.errors],
+        "warnings": [_told(problem) for problem in file.warnings],
+    }
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    return {"line": problem.line, "message": problem.message}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,204 @@
+"""The daemon while it serves: the operations that the control socket's verbs are made of."""
+
+import asyncio
+import difflib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tidemill.catalog.catalog import Catalog
+from tidemill.config.paths import StatePaths
+from tidemill.config.settings import Settings
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.errors import NotFound, TidemillError
+from tidemill.domain.identifiers import new_run_id
+from tidemill.domain.outcomes import Trigger
+from tidemill.domain.runs import FinishedTask
+from tidemill.domain.times import to_micros
+from tidemill.domain.version import VERSION
+from tidemill.history.recorder import Recorder
+from tidemill.history.records import StoredRun
+from tidemill.service.local_runs import record_local_run
+from tidemill.service.recording import Recording, new_run_record
+from tidemill.service.roster import KnownFlow, Roster
+from tidemill.service.timekeeping import Timekeeper
+from tidemill.service.waiting import Waiters
+
+log = logging.getLogger(__name__)
+
+LIVE_SETTINGS = ("dispatch", "schedule", "history")
+"""Sections that a reload puts into force; the others name places and processes, and need a restart."""
+
+
+@dataclass(slots=True)
+class StopRequest:
+    """How the daemon was asked to end."""
+
+    drain: bool = False
+    cancel: bool = False
+
+
+class Daemon:
+    """Everything the daemon is made of, and what can be done with it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: StatePaths,
+        read_settings: Callable[[], Settings],
+        *,
+        roster: Roster,
+        recorder: Recorder,
+        recording: Recording,
+        dispatcher: Dispatcher,
+        catalog: Catalog,
+        waiters: Waiters,
+        timekeeper: Timekeeper,
+        start_due: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.paths = paths
+        self.roster = roster
+        self.dispatcher = dispatcher
+        self.waiters = waiters
+        self.stop_request: StopRequest | None = None
+        self.stopping = asyncio.Event()
+        self._read_settings = read_settings
+        self._recorder = recorder
+        self._recording = recording
+        self._catalog = catalog
+        self._timekeeper = timekeeper
+        self._start_due = start_due
+        self._started_at = datetime.now(UTC)
+
+    # Flows
+
+    def flow(self, name: str) -> KnownFlow:
+        """Return the flow called *name*, or say which name is near."""
+        flow = self.roster.find(name)
+        if flow is not None:
+            return flow
+        near = difflib.get_close_matches(name, self.roster.names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see them with: tidemill flows"
+        raise NotFound(f"there is no flow called {name}{hint}")
+
+    async def set_paused(self, flow: KnownFlow, *, paused: bool) -> bool:
+        """Pause or resume *flow*; tell whether that changed anything."""
+        if (flow.paused_at is not None) == paused:
+            return False
+        at = to_micros(datetime.now(UTC)) if paused else None
+        await self._recording.perform(lambda writer: writer.set_paused(flow.manifest.name, at))
+        flow.paused_at = at
+        return True
+
+    def reload_soon(self) -> None:
+        """Reload without anybody waiting for the outcome: SIGHUP."""
+        self._reloading = asyncio.get_running_loop().create_task(self._reload_and_tell())
+
+    async def _reload_and_tell(self) -> None:
+        try:
+            await self.reload()
+        except TidemillError as error:
+            log.error("nothing was reloaded: %s", error)
+        else:
+            log.info("reloaded: %s", self.summary())
+
+    async def reload(self) -> list[str]:
+        """Put changed settings into force and look at every file; return the sections that need a restart."""
+        fresh = await asyncio.to_thread(self._read_settings)
+        changed = [name for name in fresh.__slots__ if getattr(fresh, name) != getattr(self.settings, name)]
+        self.settings = replace(self.settings, **{name: getattr(fresh, name) for name in LIVE_SETTINGS})
+        self.dispatcher.set_limits(self.settings.dispatch.max_runs, self.settings.dispatch.cancel_grace)
+        self._timekeeper.max_catchup = self.settings.schedule.max_catchup
+        await asyncio.to_thread(self._catalog.sweep_now)
+        await self._recording.perform(lambda writer: None)
+        self._start_due()
+        return [name for name in changed if name not in LIVE_SETTINGS]
+
+    # Runs
+
+    def new_run(self, flow: KnownFlow, parameters: dict[str, Any], trigger: Trigger) -> ActiveRun:
+        """Make a run of *flow* that is not recorded yet."""
+        return ActiveRun(
+            uid=new_run_id(),
+            flow=flow.manifest.name,
+            parameters=parameters,
+            trigger=trigger,
+            priority=flow.manifest.priority,
+            timeout=flow.manifest.timeout,
+            limit=flow.limit,
+        )
+
+    async def record(self, run: ActiveRun) -> None:
+        """Make *run* durable and let it start; when this returns, its id may be told."""
+        self.dispatcher.admit(run)
+        flow = self.roster.find(run.flow)
+        new = new_run_record(run, flow.version if flow else None, to_micros(datetime.now(UTC)))
+        try:
+            run_id = await self._recording.perform(lambda writer: writer.add_run(new))
+        except BaseException:
+            self.dispatcher.withdraw(run)
+            raise
+        self.dispatcher.recorded(run, run_id)
+        self._start_due()
+
+    async def load_run(self, uid: str) -> StoredRun:
+        """Return what the history knows of a run, or refuse an unknown one."""
+        return await self._recording.perform(lambda writer: writer.load_run(uid))
+
+    async def finished_tasks(self, uid: str) -> tuple[FinishedTask, ...]:
+        """Return the tasks that a retry of the run must not execute again."""
+        return await self._recording.perform(lambda writer: writer.load_finished_tasks(uid))
+
+    async def adopt_local(self, uid: str) -> None:
+        """Record a run that was made in a terminal; its order tells what, its journal how it went."""
+        await asyncio.to_thread(record_local_run, self._recorder, self.paths, uid)
+
+    # The daemon itself
+
+    def ask_to_stop(self, *, drain: bool = False, cancel: bool = False) -> None:
+        """Begin the end; asking twice ends the waiting of the first."""
+        if self.stop_request is not None:
+            self.stop_request.drain = False
+        else:
+            self.stop_request = StopRequest(drain=drain, cancel=cancel)
+        self.stopping.set()
+
+    def errors(self) -> list[dict[str, Any]]:
+        """Return what is wrong with broken files, as ``status`` shows it."""
+        return [
+            {"file": path, "line": problem.line, "message": problem.message}
+            for path, problems in sorted(self.roster.problems.items())
+            for problem in problems
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """Return the fields of the contract."""
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "version": VERSION,
+            "started_at": self._started_at.isoformat(timespec="microseconds"),
+            "flows": len(self.roster),
+            "paused": sum(flow.paused_at is not None for flow in self.roster),
+            "active_runs": len(self.dispatcher.live_runs),
+            "queued_runs": self.dispatcher.queued,
+            "flows_dir": str(self.settings.places.flows_dir),
+            "state_dir": str(self.paths.root),
+            "database": self.settings.places.database_url or str(self.paths.database),
+            "errors": self.errors(),
+            "problem": self._recorder.problem,
+        }
+
+    def summary(self) -> str:
+        """Return the line that ``systemctl status`` shows."""
+        live, queued = len(self.dispatcher.live_runs), self.dispatcher.queued
+        broken = len(self.roster.problems)
+        text = f"{len(self.roster)} flows, {live} runs live, {queued} queued"
+        if broken:
+            text += f", {broken} broken files"
+        return f"{text}; {self._recorder.problem}" if self._recorder.problem else text

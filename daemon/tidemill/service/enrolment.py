@@ -1,0 +1,178 @@
+"""From a changed folder to flows that are scheduled: the roster, the history and the clock, in this order."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from tidemill.catalog.known import CatalogChange, KnownFile, Version
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.domain.manifests import FlowManifest
+from tidemill.domain.times import from_micros, to_micros
+from tidemill.history.records import StoredSchedule
+from tidemill.history.writing import Writer
+from tidemill.journal.processes import boot_id
+from tidemill.scheduler.clock import Clock
+from tidemill.service.recording import Recording
+from tidemill.service.roster import KnownFlow, Roster
+from tidemill.service.timekeeping import Timekeeper
+
+log = logging.getLogger(__name__)
+
+
+class Enrolment:
+    """Takes the catalog's changes on the loop and makes them true everywhere."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        recording: Recording,
+        dispatcher: Dispatcher,
+        timekeeper: Timekeeper,
+        clock: Clock,
+        *,
+        read_source: Callable[[str], bytes],
+        timezone: str | None,
+        paused: dict[str, int],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._roster = roster
+        self._recording = recording
+        self._dispatcher = dispatcher
+        self._timekeeper = timekeeper
+        self._clock = clock
+        self._read_source = read_source
+        self._timezone = timezone
+        self._paused = paused
+        self._now = now
+        self._sources_kept: set[str] = set()
+        self.pending = 0
+        """Changes that are on their way into the history."""
+
+    def apply(self, change: CatalogChange) -> None:
+        """Enrol what is new, drop what is gone, and record both; then schedule."""
+        for file in change.removed:
+            self._roster.problems.pop(file.path, None)
+        for file in change.changed:
+            self._note_problems(file)
+        for name in change.gone:
+            for schedule_id in self._roster.drop(name):
+                self._clock.remove(schedule_id)
+        enrolled = [self._enrol(file, flow) for file in change.changed if file.good for flow in file.flows]
+        texts = self._new_texts(change)
+        now = to_micros(self._now())
+        self.pending += 1
+
+        def work(writer: Writer) -> list[list[StoredSchedule]]:
+            return _write(writer, change, texts, self._in_zone(change), now)
+
+        def done(answer: list[list[StoredSchedule]] | BaseException) -> None:
+            self.pending -= 1
+            if isinstance(answer, BaseException):
+                log.error("changed flows could not be recorded: %s", answer)
+                return
+            self._sources_kept.update(texts)
+            for flow, schedules in zip(enrolled, answer, strict=True):
+                self._schedule(flow, schedules)
+
+        self._recording.submit(work, done)
+        if change.arrived or change.gone:
+            log.info("%s", _tell(change))
+
+    async def settled(self) -> None:
+        """Return when every change told so far is recorded and scheduled."""
+        await asyncio.sleep(0)
+        while self.pending:
+            await self._recording.perform(lambda _: None)
+            await asyncio.sleep(0)
+
+    async def drop_absent(self, known: Iterable[str]) -> None:
+        """Take flows out of the history's catalog that left the folder while no daemon watched."""
+        absent = [name for name in known if self._roster.find(name) is None]
+        if absent:
+            now = to_micros(self._now())
+            await self._recording.perform(lambda writer: writer.remove_flows(absent, now))
+
+    def _note_problems(self, file: KnownFile) -> None:
+        if file.errors:
+            self._roster.problems[file.path] = file.errors
+            first = file.errors[0]
+            kept = "; its last good version stays" if file.good else ""
+            log.warning("%s:%s: %s%s", file.shown, first.line or 1, first.message, kept)
+        else:
+            self._roster.problems.pop(file.path, None)
+
+    def _enrol(self, file: KnownFile, manifest: FlowManifest) -> KnownFlow:
+        assert file.good is not None
+        flow = KnownFlow(manifest, file.path, dict(file.good.sources), file.good.id)
+        flow.paused_at = self._paused.pop(manifest.name, None)
+        self._roster.put(flow)
+        self._dispatcher.limit_changed(manifest.name, flow.limit)
+        return flow
+
+    def _new_texts(self, change: CatalogChange) -> dict[str, bytes]:
+        digests = {
+            digest for file in change.changed if file.good for digest in file.good.sources.values()
+        } - self._sources_kept
+        return {digest: self._read_source(digest) for digest in digests}
+
+    def _in_zone(self, change: CatalogChange) -> list[FlowManifest]:
+        """Return the changed flows, their schedules in the zone that those without one are read in."""
+        return [_zoned(flow, self._timezone) for file in change.changed if file.good for flow in file.flows]
+
+    def _schedule(self, flow: KnownFlow, schedules: list[StoredSchedule]) -> None:
+        if self._roster.find(flow.manifest.name) is not flow:
+            return  # replaced while it was being recorded; the newer one follows
+        before = set(flow.schedules)
+        for schedule_id in self._roster.schedule(flow.manifest.name, {s.id: s.spec for s in schedules}):
+            self._clock.remove(schedule_id)
+        for schedule_id, spec, cursor in schedules:
+            if schedule_id in before:
+                continue  # it is ticking, and its moments must not be told twice
+            if spec.kind == "reboot":
+                self._timekeeper.reboot(flow, schedule_id, boot_id())
+                continue
+            now = self._now()
+            self._timekeeper.catch_up(flow, schedule_id, from_micros(cursor), now)
+            self._clock.set(schedule_id, spec, now)
+
+
+def _write(
+    writer: Writer, change: CatalogChange, texts: dict[str, bytes], flows: list[FlowManifest], now: int
+) -> list[list[StoredSchedule]]:
+    writer.add_sources(texts)
+    for file in change.removed:
+        writer.remove_file(file.path)
+    schedules: list[list[StoredSchedule]] = []
+    zoned = iter(flows)
+    for file in change.changed:
+        writer.save_file(file.path, file.shown, file.errors, file.warnings)
+        if file.good is None:
+            continue
+        _add_version(writer, file.good)
+        schedules += [writer.save_flow(next(zoned), file.path, file.good.id, now) for _ in file.flows]
+    writer.remove_flows(change.gone, now)
+    return schedules
+
+
+def _add_version(writer: Writer, version: Version) -> None:
+    writer.add_version(version.id, version.manifest.hash, version.sources)
+
+
+def _zoned(flow: FlowManifest, timezone: str | None) -> FlowManifest:
+    return replace(flow, schedules=tuple(spec.in_zone(timezone) for spec in flow.schedules))
+
+
+def _tell(change: CatalogChange) -> str:
+    words = []
+    if change.arrived:
+        words.append(f"new: {', '.join(change.arrived)}")
+    if change.gone:
+        words.append(f"gone: {', '.join(change.gone)}")
+    return (
+        f"flows {'; '.join(words)} ({Path(change.changed[0].shown).name})"
+        if len(change.changed) == 1
+        else (f"flows {'; '.join(words)}")
+    )

@@ -1,0 +1,12 @@
+"""``ping``: is anybody there."""
+
+import os
+
+from tidemill.control.protocol import Message
+from tidemill.control.requests import Request
+from tidemill.service.daemon import Daemon
+
+
+async def answer(daemon: Daemon, request: Request) -> Message:
+    """Answer with the pid."""
+    return {"pid": os.getpid()}

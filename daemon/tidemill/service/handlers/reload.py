@@ -1,0 +1,15 @@
+"""``reload``: read the settings again and look at every flow file now."""
+
+from tidemill.control.protocol import Message
+from tidemill.control.requests import Request
+from tidemill.service.daemon import Daemon
+
+
+async def answer(daemon: Daemon, request: Request) -> Message:
+    """Answer when all of it is in force; refuse settings that cannot be used and keep the old ones."""
+    restart_needed = await daemon.reload()
+    return {
+        "flows": len(daemon.roster),
+        "errors": daemon.errors(),
+        "restart_needed": restart_needed,
+    }

@@ -1,0 +1,81 @@
+"""Once a second: deadlines, the socket's file, and the sign of life that systemd waits for."""
+
+import asyncio
+import logging
+import time
+
+from tidemill.control.server import ControlServer
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.history.recorder import Recorder
+from tidemill.scheduler.clock import Clock
+from tidemill.service.daemon import Daemon
+from tidemill.service.systemd import Notifier
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+STUCK_AFTER = 15.0
+"""Seconds without a turn of the clock's or the recorder's thread after which the watchdog is not fed."""
+
+
+class Heartbeat:
+    """Beats on the loop, so that a stuck loop is noticed by its silence."""
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        dispatcher: Dispatcher,
+        *,
+        clock: Clock,
+        recorder: Recorder,
+        control: ControlServer,
+        notifier: Notifier,
+    ) -> None:
+        self._daemon = daemon
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._recorder = recorder
+        self._control = control
+        self._notifier = notifier
+        self._task: asyncio.Task[None] | None = None
+        self._summary = ""
+        self._fed = 0.0
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._task = asyncio.get_running_loop().create_task(self._beat())
+
+    def stop(self) -> None:
+        """Beat no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                self._dispatcher.enforce()
+                await self._control.ensure_reachable()
+                self._tell_systemd()
+            except Exception:
+                log.exception("the heartbeat stumbled and goes on")
+            await asyncio.sleep(INTERVAL)
+
+    def _tell_systemd(self) -> None:
+        summary = self._daemon.summary()
+        if summary != self._summary:
+            self._summary = summary
+            self._notifier.status(summary)
+        now = time.monotonic()
+        interval = self._notifier.watchdog_interval
+        if interval is None or now - self._fed < min(interval, 10.0) - INTERVAL:
+            return
+        stuck = [
+            name
+            for name, seen in (("clock", self._clock.last_tick), ("recorder", self._recorder.last_turn))
+            if now - seen > STUCK_AFTER
+        ]
+        if stuck:
+            log.error("the %s has not moved for %g s; the watchdog is not fed", " and the ".join(stuck), STUCK_AFTER)
+            return
+        self._fed = now
+        self._notifier.alive()

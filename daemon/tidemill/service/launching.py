@@ -1,0 +1,198 @@
+"""The daemon's side of the fork server: orders out, starts and exits in, and a new server when one dies."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tidemill.config.paths import StatePaths
+from tidemill.config.settings import Settings
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.errors import Refused, TidemillError
+from tidemill.domain.runs import ProcessName, RunOrder
+from tidemill.domain.times import iso
+from tidemill.forkserver.client import ForkserverClient
+from tidemill.forkserver.launch import ensure, reap
+from tidemill.forkserver.protocol import Exited, Failed, ForkserverError, LiveRun, Started
+from tidemill.journal.processes import boot_id
+from tidemill.service.processes import process_of
+from tidemill.service.roster import Roster
+from tidemill.service.watching import ExitWatch
+
+log = logging.getLogger(__name__)
+
+RESTART_PAUSE = 0.5
+"""Seconds between two tries to start a fork server."""
+
+
+def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Settings) -> RunOrder:
+    """Write the order that starts *run* with the version of its flow that is good now, or refuse."""
+    flow = roster.find(run.flow)
+    if flow is None:
+        raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
+    journal, output = paths.journal(run.uid), paths.log(run.uid)
+    for folder in (journal.parent, output.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return RunOrder(
+        run=run.uid,
+        flow=run.flow,
+        path=flow.path,
+        sources={path: str(paths.source(digest)) for path, digest in flow.sources.items()},
+        root=str(Path(settings.places.flows_dir).resolve()),
+        journal=str(journal),
+        log=str(output),
+        results_dir=str(paths.run_results(run.uid)),
+        parameters=run.parameters,
+        trigger=run.trigger,
+        scheduled_for=iso(run.scheduled_for),
+        attempt=run.attempt,
+        parent=run.parent,
+        resume=run.resume,
+        timeout=flow.manifest.timeout,
+        max_workers=flow.manifest.max_workers or settings.dispatch.max_workers,
+        nice=settings.dispatch.nice,
+        log_limit=settings.history.log_limit,
+    )
+
+
+class ForkserverLink:
+    """Keeps a fork server at hand; runs survive its death and are then watched directly."""
+
+    def __init__(
+        self,
+        paths: StatePaths,
+        preload: tuple[str, ...],
+        order: Callable[[ActiveRun], RunOrder],
+        on_hint: Callable[[], None],
+    ) -> None:
+        self._paths = paths
+        self._preload = preload
+        self._order = order
+        self._on_hint = on_hint
+        self._client: ForkserverClient | None = None
+        self._retired: list[ForkserverClient] = []
+        self._is_closing = False
+        self._restarting: asyncio.Task[None] | None = None
+
+    def attach(self, dispatcher: Dispatcher, watch: ExitWatch, on_change: Callable[[], None]) -> None:
+        """Say who is told of starts and exits; *on_change* is called after each."""
+        self._dispatcher = dispatcher
+        self._watch = watch
+        self._on_change = on_change
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether runs can be started now."""
+        return self._client is not None
+
+    def connect(self) -> tuple[LiveRun, ...]:
+        """Find or start the fork server; return the runs that it, or an older one that drains, has alive."""
+        self._use(ensure(self._paths, self._preload, on_retired=self._keep_retired))
+        clients = (*self._retired, *filter(None, [self._client]))
+        return tuple(live for client in clients if client.welcome is not None for live in client.welcome.live)
+
+    def launch(self, run: ActiveRun) -> None:
+        """Order *run*; its start and its exit are told later."""
+        if self._client is None:
+            raise Refused("there is no fork server to start it; the daemon's log tells why")
+        try:
+            self._client.start(self._order(run))
+        except ForkserverError as error:
+            # The run stays live without a process; once the loss is noticed, it waits again.
+            log.error("the order of run %s did not reach the fork server: %s", run.uid, error)
+
+    def close(self, *, retire: bool) -> None:
+        """Let go of the fork server; *retire* it, and it leaves with its last run."""
+        self._is_closing = True
+        loop = asyncio.get_running_loop()
+        for client in (*self._retired, *filter(None, [self._client])):
+            loop.remove_reader(client.fileno())
+            if client.hint_fd is not None:
+                loop.remove_reader(client.hint_fd)
+        if retire and self._client is not None:
+            try:
+                self._client.retire()
+            except TidemillError as error:
+                log.warning("the fork server could not be retired: %s", error)
+        for client in (*self._retired, *filter(None, [self._client])):
+            client.close()
+
+    def _use(self, client: ForkserverClient) -> None:
+        self._client = client
+        assert client.welcome is not None
+        for problem in client.welcome.problems:
+            log.warning("%s", problem)
+        self._listen(client)
+
+    def _keep_retired(self, client: ForkserverClient) -> None:
+        """Go on listening to an older server that drains: it still tells the exits of its runs."""
+        self._retired.append(client)
+        self._listen(client)
+
+    def _listen(self, client: ForkserverClient) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(client.fileno(), self._read, client)
+        if client.hint_fd is not None:
+            loop.add_reader(client.hint_fd, self._hint, client.hint_fd)
+
+    def _hint(self, fd: int) -> None:
+        try:
+            os.read(fd, 8)
+        except BlockingIOError:
+            return
+        self._on_hint()
+
+    def _read(self, client: ForkserverClient) -> None:
+        try:
+            replies = client.receive()
+        except TidemillError as error:
+            log.error("the fork server speaks nonsense: %s", error)
+            replies, client.gone = [], True
+        for reply in replies:
+            match reply:
+                case Started(run=run, pid=pid, start_time=start_time):
+                    self._dispatcher.started(run, ProcessName(pid, start_time, boot_id()))
+                case Failed(run=run, error=reason):
+                    self._dispatcher.not_started(run, reason)
+                case Exited(run=run, status=status):
+                    self._dispatcher.exited(run, status)
+                case _:
+                    log.warning("the fork server said %s", reply)
+        if client.gone:
+            self._lost(client)
+        self._on_change()
+
+    def _lost(self, client: ForkserverClient) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(client.fileno())
+        if client.hint_fd is not None:
+            loop.remove_reader(client.hint_fd)
+        pid = client.welcome.pid if client.welcome else 0
+        client.close()
+        if client in self._retired:
+            self._retired.remove(client)
+        elif client is self._client:
+            self._client = None
+            log.error("the fork server (pid %d) is gone; live runs go on, a new one is started", pid)
+            self._restarting = loop.create_task(self._restart())
+        if pid:
+            loop.call_later(1.0, reap, pid)
+        for run in self._dispatcher.live_runs:
+            if run.process is None:
+                run.process = process_of(self._paths, run.uid)
+            if run.process is None and not self._paths.journal(run.uid).exists():
+                # The order died with the server. Should its child come yet, the journal admits only one of the two.
+                self._dispatcher.requeue(run)
+            else:
+                self._watch.add(run)
+
+    async def _restart(self) -> None:
+        while not self._is_closing and self._client is None:
+            try:
+                self._use(await asyncio.to_thread(ensure, self._paths, self._preload))
+            except (TidemillError, OSError) as error:
+                log.error("no fork server: %s", error)
+                await asyncio.sleep(RESTART_PAUSE)
+        self._on_change()

@@ -1,0 +1,78 @@
+"""One daemon a state directory: a lock that dies with its holder, and a pid for people."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tidemill.config.paths import StatePaths
+from tidemill.domain.errors import AlreadyRunning, StateDirectoryError
+
+
+def prepare_state(paths: StatePaths) -> None:
+    """Make the state directory and its folders, for our eyes only, or refuse with the reason."""
+    try:
+        for folder in paths.folders:
+            folder.mkdir(mode=0o700, parents=folder == paths.root, exist_ok=True)
+        if paths.root.stat().st_uid == os.geteuid():
+            paths.root.chmod(0o700)
+        probe = paths.root / ".probe"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise StateDirectoryError(
+            f"the state directory {paths.root} cannot be written ({error.strerror}); "
+            "change its owner or permissions, or choose another with --state"
+        ) from error
+
+
+class StateLock:
+    """Holds the state directory while the daemon serves it.
+
+    A flock needs no clean-up: after SIGKILL it is free, and the pid file is only what people read.
+    """
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+        self._fd: int | None = None
+
+    @property
+    def fileno(self) -> int:
+        """The descriptor that holds the lock."""
+        if self._fd is None:
+            raise RuntimeError("the lock is not held")
+        return self._fd
+
+    def __enter__(self) -> Self:
+        fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise AlreadyRunning(self._paths.root, read_pid(self._paths.pid_file)) from None
+        self._fd = fd
+        return self
+
+    def write_pid(self) -> None:
+        """Write the pid of this process, whole or not at all."""
+        fresh = self._paths.pid_file.with_suffix(".new")
+        fresh.write_text(f"{os.getpid()}\n")
+        fresh.replace(self._paths.pid_file)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd is not None:
+            if read_pid(self._paths.pid_file) == os.getpid():
+                self._paths.pid_file.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = None
+
+
+def read_pid(path: Path) -> int | None:
+    """Read the pid that a daemon left, if there is one."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,73 @@
+"""From the command line to a daemon that serves, and back to an exit code."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidemill.config.loading import load
+from tidemill.config.paths import StatePaths
+from tidemill.config.settings import Settings
+from tidemill.domain.errors import AlreadyRunning, ConfigurationError, TidemillError
+from tidemill.service.lock import StateLock, prepare_state
+from tidemill.service.logs import set_up_logging
+
+EXIT_CONFIGURATION = 5
+EXIT_REFUSED = 6
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until told to stop; return the exit code. Every error is one sentence on stderr."""
+    options = _parse(arguments)
+    overrides: dict[str, Any] = {"flows_dir": options.flows, "state_dir": options.state}
+
+    def read_settings() -> Settings:
+        return load(options.config, overrides)[0]
+
+    try:
+        settings = read_settings()
+        paths = StatePaths(settings.places.state_dir.absolute())
+        prepare_state(paths)
+        if options.detach:
+            from tidemill.service.detaching import detach
+
+            with StateLock(paths):
+                pass  # Refused here, in the terminal; the daemon takes the lock anew in its own process.
+            return detach(paths, lambda ready: _serve(settings, paths, read_settings, ready))
+        return _serve(settings, paths, read_settings, lambda: None)
+    except AlreadyRunning as error:
+        return _fail(error, EXIT_REFUSED)
+    except ConfigurationError as error:
+        return _fail(error, EXIT_CONFIGURATION)
+    except TidemillError as error:
+        return _fail(error, 1)
+
+
+def _serve(
+    settings: Settings, paths: StatePaths, read_settings: Callable[[], Settings], on_ready: Callable[[], None]
+) -> int:
+    set_up_logging()
+    os.umask(0o077)
+    with StateLock(paths) as lock:
+        lock.write_pid()
+        # Imported behind the lock: a refused second daemon answers at once.
+        from tidemill.service.assembly import serve
+
+        return asyncio.run(serve(settings, paths, read_settings, on_ready))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tidemill.service", description="The tidemill daemon.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings file")
+    parser.add_argument("--flows", type=Path, metavar="DIR", help="the watched folder")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="the state directory")
+    parser.add_argument("--detach", action="store_true", help="go into the background")
+    return parser.parse_args(arguments)
+
+
+def _fail(error: TidemillError, code: int) -> int:
+    sys.stderr.write(f"tidemill: {error}\n")
+    return code

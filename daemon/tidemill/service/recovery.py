@@ -1,0 +1,95 @@
+"""What an earlier daemon left behind: runs that wait, runs that live, and runs that died meanwhile."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from tidemill.config.paths import StatePaths
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.outcomes import Trigger
+from tidemill.domain.runs import FinishedTask, ProcessName
+from tidemill.domain.states import State
+from tidemill.forkserver.protocol import LiveRun
+from tidemill.history.records import StoredRun
+from tidemill.history.writing import Writer
+from tidemill.journal.processes import boot_id
+from tidemill.service.processes import process_of
+from tidemill.service.roster import Roster
+from tidemill.service.watching import ExitWatch
+
+log = logging.getLogger(__name__)
+
+Left = tuple[StoredRun, tuple[FinishedTask, ...]]
+"""A run without an end, and for a retry the tasks it must not execute again."""
+
+
+def load_left(writer: Writer) -> list[Left]:
+    """Return every run that has no end."""
+    return [
+        (run, writer.load_finished_tasks(run.parent) if run.trigger == Trigger.RETRY and run.parent else ())
+        for run in writer.load_live()
+    ]
+
+
+class Recovery:
+    """Takes each run up where it is found."""
+
+    def __init__(self, paths: StatePaths, dispatcher: Dispatcher, watch: ExitWatch, roster: Roster) -> None:
+        self._paths = paths
+        self._dispatcher = dispatcher
+        self._watch = watch
+        self._roster = roster
+
+    def take_up(self, left: Iterable[Left], living: Iterable[LiveRun]) -> None:
+        """Adopt the runs whose processes were made, and queue those that never got one.
+
+        A journal, or the fork server's word, is the proof that a process was made; so a run that was ordered
+        in the instant of the crash is neither lost nor started twice.
+        """
+        processes = {live.run: ProcessName(live.pid, live.start_time, boot_id()) for live in living}
+        adopted = queued = 0
+        for stored, resume in left:
+            run = _active(stored, resume)
+            if stored.uid in processes or self._paths.journal(stored.uid).exists():
+                self._adopt(run, stored, processes)
+                adopted += 1
+            else:
+                self._dispatcher.admit(run)
+                self._dispatcher.recorded(run, stored.id)
+                queued += 1
+        if adopted or queued:
+            log.info("found %d runs under way and %d waiting", adopted, queued)
+
+    def apply_flows(self) -> None:
+        """Give the runs that wait what their flows say now: limits, priorities and time-outs are not stored."""
+        for flow in self._roster:
+            self._dispatcher.limit_changed(flow.manifest.name, flow.limit)
+
+    def _adopt(self, run: ActiveRun, stored: StoredRun, processes: Mapping[str, ProcessName]) -> None:
+        told_by_server = run.uid in processes
+        run.process = processes.get(run.uid) or stored.process or process_of(self._paths, run.uid)
+        self._dispatcher.adopt(run, stored.journal_offset)
+        if told_by_server:
+            return  # its fork server tells the exit
+        if run.process is not None and run.process.boot_id != boot_id():
+            self._dispatcher.died_with_machine(run.uid)
+        else:
+            self._watch.add(run)
+
+
+def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
+    return ActiveRun(
+        uid=stored.uid,
+        flow=stored.flow,
+        id=stored.id,
+        parameters=stored.parameters,
+        trigger=stored.trigger,
+        scheduled_for=stored.scheduled_for,
+        attempt=stored.attempt,
+        parent=stored.parent,
+        resume=resume,
+        priority=stored.priority,
+        state=stored.state,
+        cancelled=stored.state is State.CANCELLING,
+        note=stored.note or "",
+    )

@@ -1,0 +1,194 @@
+"""From a due moment to its outcome: judged, written into the ledger with its run, handed to the dispatcher.
+
+The ledger row and the run are one transaction, and the run starts after it. A moment whose row cannot be
+written is not lost: the schedule's cursor has not moved, and the next start catches up.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.identifiers import new_run_id
+from tidemill.domain.outcomes import Trigger
+from tidemill.domain.schedules import ScheduleSpec
+from tidemill.domain.times import to_micros
+from tidemill.history.records import NewOccurrence
+from tidemill.history.writing import Writer
+from tidemill.scheduler.catchup import plan_catchup
+from tidemill.scheduler.judgement import FlowFacts, Verdict, judge
+from tidemill.scheduler.moments import DueMoment
+from tidemill.service.recording import Recording, new_run_record
+from tidemill.service.roster import KnownFlow, Roster
+
+log = logging.getLogger(__name__)
+
+_TICK = timedelta(microseconds=1)
+_LEAP = "the machine slept or its clock was set forward"
+
+
+class Entry(NamedTuple):
+    """A verdict on its way into the ledger, with the run that it starts."""
+
+    schedule_id: int
+    verdict: Verdict
+    run: ActiveRun | None
+    version: str
+
+
+class Timekeeper:
+    """Decides what becomes of each due moment."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        dispatcher: Dispatcher,
+        recording: Recording,
+        start_due: Callable[[], None],
+        *,
+        max_catchup: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._roster = roster
+        self._dispatcher = dispatcher
+        self._recording = recording
+        self._start_due = start_due
+        self._now = now
+        self.max_catchup = max_catchup
+
+    def due(self, moments: Iterable[DueMoment]) -> None:
+        """Judge moments that have just become due."""
+        now = self._now()
+        entries: list[Entry] = []
+        for due in moments:
+            flow = self._roster.of_schedule(due.schedule_id)
+            if flow is None:
+                continue  # its file left the folder while the moment was on its way
+            spec = flow.schedules[due.schedule_id]
+            if due.until is None:
+                verdicts = [judge(due.moment, now, self._facts(flow, spec))]
+            else:
+                verdicts = self._plan(flow, spec, due.moment - _TICK, due.until, why=_LEAP)
+            entries += [self._enter(flow, due.schedule_id, verdict) for verdict in verdicts]
+        self._record(entries)
+
+    def catch_up(self, flow: KnownFlow, schedule_id: int, cursor: datetime, end: datetime) -> None:
+        """Account for the moments of a schedule after *cursor* and up to *end*, while nobody watched."""
+        verdicts = self._plan(flow, flow.schedules[schedule_id], cursor, end)
+        self._record([self._enter(flow, schedule_id, verdict) for verdict in verdicts])
+
+    def reboot(self, flow: KnownFlow, schedule_id: int, boot: str) -> None:
+        """Make the run of an ``@reboot`` schedule, unless this *boot* had its own; its moment is now."""
+        moment, key = self._now(), f"reboot {schedule_id}"
+        verdict = judge(moment, moment, self._facts(flow, flow.schedules[schedule_id]))
+        entry = self._enter(flow, schedule_id, replace(verdict, reason=f"{verdict.reason}: the machine booted"))
+
+        def is_first(writer: Writer) -> bool:
+            seen = writer.get_meta(key) == boot
+            writer.set_meta(key, boot)
+            return not seen
+
+        self._record([entry], is_first)
+
+    def _plan(
+        self,
+        flow: KnownFlow,
+        spec: ScheduleSpec,
+        cursor: datetime,
+        end: datetime,
+        why: str = "the daemon was not running",
+    ) -> list[Verdict]:
+        return plan_catchup(
+            spec,
+            cursor,
+            end,
+            catchup=flow.manifest.catchup,
+            grace=flow.manifest.grace,
+            max_catchup=self.max_catchup,
+            paused=flow.paused_at is not None,
+            why=why,
+        )
+
+    def _facts(self, flow: KnownFlow, spec: ScheduleSpec) -> FlowFacts:
+        manifest = flow.manifest
+        live = self._dispatcher.live_of(manifest.name)
+        return FlowFacts(
+            paused=flow.paused_at is not None,
+            live_runs=len(live),
+            queued_runs=self._dispatcher.waiting_of(manifest.name),
+            overlap=manifest.overlap,
+            max_active_runs=manifest.max_active_runs,
+            grace=manifest.grace,
+            live_run=live[0].uid if live else None,
+            jitter=spec.jitter,
+        )
+
+    def _enter(self, flow: KnownFlow, schedule_id: int, verdict: Verdict) -> Entry:
+        if not verdict.starts:
+            return Entry(schedule_id, verdict, None, flow.version)
+        manifest = flow.manifest
+        if verdict.cancel_live:
+            for active in self._dispatcher.active_of(manifest.name):
+                self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
+        run = ActiveRun(
+            uid=new_run_id(),
+            flow=manifest.name,
+            parameters=dict(flow.schedules[schedule_id].parameters),
+            trigger=Trigger.SCHEDULE,
+            scheduled_for=to_micros(verdict.moment),
+            priority=manifest.priority,
+            timeout=manifest.timeout,
+            limit=flow.limit,
+        )
+        self._dispatcher.admit(run)
+        return Entry(schedule_id, verdict, run, flow.version)
+
+    def _record(self, entries: Sequence[Entry], condition: Callable[[Writer], bool] = lambda _: True) -> None:
+        if not entries:
+            return
+        at = to_micros(self._now())
+
+        def work(writer: Writer) -> list[int | None]:
+            is_wanted = condition(writer)
+            return [_write(writer, entry, at) if is_wanted else None for entry in entries]
+
+        def done(answer: list[int | None] | BaseException) -> None:
+            if isinstance(answer, BaseException):
+                log.error("%d due moments could not be recorded: %s", len(entries), answer)
+                answer = [None] * len(entries)
+            for entry, run_id in zip(entries, answer, strict=True):
+                if entry.run is None:
+                    continue
+                if run_id is None:
+                    self._dispatcher.withdraw(entry.run)
+                else:
+                    self._dispatcher.recorded(entry.run, run_id)
+            self._start_due()
+
+        self._recording.submit(work, done)
+
+
+def _write(writer: Writer, entry: Entry, at: int) -> int | None:
+    """Write one moment and its run; None where there is no run, or the moment has its row already."""
+    schedule_id, verdict, run, version = entry
+    until = None if verdict.until is None else to_micros(verdict.until)
+    occurrence = NewOccurrence(
+        schedule_id=schedule_id,
+        moment=to_micros(verdict.moment),
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        decided_at=at,
+        coalesced_into=None if verdict.coalesced_into is None else to_micros(verdict.coalesced_into),
+        until=until,
+        count=verdict.count,
+    )
+    run_id = None
+    if run is None:
+        writer.add_occurrence(occurrence)
+    else:
+        run_id = writer.add_due_run(occurrence, new_run_record(run, version, at, schedule_id))
+    writer.advance_cursor(schedule_id, until or occurrence.moment)
+    return run_id
