@@ -44,10 +44,17 @@ class ControlClient:
             self._socket.close()
             self._socket = None
 
-    def request(self, verb: str, *, on_progress: Callable[[Message], None] | None = None, **args: Any) -> Message:
+    def request(
+        self,
+        verb: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Message], None] | None = None,
+        **args: Any,
+    ) -> Message:
         """Ask for *verb* and return the answer; raise the error that the daemon answers with."""
         self.send(verb, **args)
-        for kind, message in self.answers():
+        for kind, message in self.answers(timeout):
             if kind == "ok":
                 return message
             if on_progress is not None:
@@ -69,14 +76,13 @@ class ControlClient:
         except OSError as error:
             raise self._gone() from error
 
-    def answers(self) -> Iterator[tuple[str, Message]]:
+    def answers(self, timeout: float | None = None) -> Iterator[tuple[str, Message]]:
         """Give each progress message, and at last the answer, as ("progress" or "ok", message)."""
+        patience = timeout or self._timeout
         while True:
-            found = self.poll(self._timeout)
+            found = self.poll(patience)
             if found is None:
-                raise DaemonNotRunning(
-                    f"the daemon did not answer within {self._timeout:g} s; look at it with: tidemill status"
-                )
+                raise DaemonNotRunning(f"the daemon did not answer within {patience:g} s; its log may tell why")
             yield found
             if found[0] == "ok":
                 return

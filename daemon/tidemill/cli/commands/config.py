@@ -1,0 +1,67 @@
+"""``tidemill config``: each setting, and where its value came from."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from tidemill.cli.documents import print_document
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.tables import Cell, Column, print_table
+from tidemill.cli.verb import json_option, verb
+
+_COLUMNS = (Column("setting"), Column("value", gives=True), Column("from"))
+
+
+@verb(
+    "config",
+    examples=[
+        ("tidemill config", "what is in force for this command line"),
+        ("tidemill --config other.toml config --json", "what another file would give"),
+    ],
+)
+@json_option
+def command(invocation: Invocation, as_json: bool) -> None:
+    """Print each setting and where it came from.
+
+    Later sources win: defaults, the file, the environment, options.
+    """
+    values = [
+        {"name": f"{part.name}.{key.name}", "value": _plain(getattr(getattr(invocation.settings, part.name), key.name))}
+        for part in fields(invocation.settings)
+        for key in fields(getattr(invocation.settings, part.name))
+    ]
+    for value in values:
+        value["source"] = invocation.sources.get(value["name"], "default")
+    if as_json:
+        print_document(values)
+        return
+    print_table(_COLUMNS, [[value["name"], _shown(value["value"]), _source(value["source"])] for value in values])
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as JSON has it; the password of a database stays out of it."""
+    if isinstance(value, tuple):
+        return list(value)
+    text = str(value)
+    if isinstance(value, str) and "://" in value:
+        return _without_password(text)
+    return text if isinstance(value, Path) else value
+
+
+def _without_password(url: str) -> str:
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)))
+
+
+def _shown(value: Any) -> Cell | str:
+    if value is None or value == []:
+        return Cell("none", {"dim": True})
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _source(source: str) -> Cell:
+    return Cell(source, {"dim": True} if source == "default" else {"fg": "cyan"})

@@ -1,0 +1,72 @@
+"""``tidemill logs``: what a run has written."""
+
+import sys
+from typing import Final
+
+import click
+
+from tidemill.cli.completing import complete_run
+from tidemill.cli.documents import print_document
+from tidemill.cli.finding import find_run
+from tidemill.cli.following import may_write
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.logfiles import LogLine, lines, parse, pieces
+from tidemill.cli.terminal import neutral_lines, style
+from tidemill.cli.verb import json_option, verb
+from tidemill.control.answers import UsageError
+
+_COLOURS: Final = {"ERR": "yellow", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "bright_black"}
+
+
+@verb(
+    "logs",
+    examples=[
+        ("tidemill logs last -f", "watch the newest run until it ends"),
+        ("tidemill logs nightly@last --task load", "one task of a flow's newest run"),
+        ("tidemill logs k3f -n 50", "the last fifty lines"),
+        ("tidemill logs k3f --raw > run.log", "byte for byte"),
+    ],
+)
+@click.argument("run", shell_complete=complete_run)
+@click.option("-f", "--follow", is_flag=True, help="Print on until the run has ended.")
+@click.option("--task", metavar="TASK", help="Only what this task wrote.")
+@click.option("-n", "last", type=click.IntRange(0, 1_000_000), help="Only the last lines, so many.")
+@click.option("--raw", is_flag=True, help="The bytes as they are, control characters and all.")
+@json_option
+def command(
+    invocation: Invocation, *, run: str, follow: bool, task: str | None, last: int | None, raw: bool, as_json: bool
+) -> None:
+    """Print what a run has written.
+
+    Standard output, standard error and log records, with time and task. It needs no daemon, -f neither.
+    Control characters are made visible, unless --raw is given.
+    """
+    if (as_json and (follow or raw)) or (raw and task):
+        raise UsageError("--json prints one document and --raw prints every byte; they go with neither -f nor --task")
+    uid = find_run(invocation, run)
+    path = invocation.paths.log(uid)
+    arriving = pieces(path, follow=(lambda: may_write(invocation, uid)) if follow else None, last=last)
+    if raw:
+        for piece in arriving:
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        return
+    found = (parse(line) for line in lines(arriving))
+    wanted = (line for line in found if task is None or line.task == task)
+    if as_json:
+        print_document([line._asdict() for line in wanted])
+        return
+    for line in wanted:
+        click.echo(_shown(line))
+    if not path.exists():
+        click.echo(f"the run {uid} has written nothing that is kept", err=True)
+
+
+def _shown(line: LogLine) -> str:
+    """Return a line for a terminal; nothing in it can pass for another line, or move the cursor."""
+    text = neutral_lines(line.text)
+    if line.at is None or line.level is None:
+        return text
+    colour = _COLOURS.get(line.level)
+    head = style(f"{line.at} [{neutral_lines(line.task or '-')}]", dim=True)
+    return f"{head} {style(f'{line.level} {text}', fg=colour) if colour else f'{line.level} {text}'}"

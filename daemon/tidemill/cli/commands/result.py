@@ -1,0 +1,64 @@
+"""``tidemill result``: what a run or a task of it returned."""
+
+from typing import Any
+
+import click
+
+from tidemill.cli.completing import complete_run
+from tidemill.cli.documents import print_document
+from tidemill.cli.fields import print_text
+from tidemill.cli.finding import find_run
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.phrasing import size
+from tidemill.cli.terminal import neutral
+from tidemill.cli.verb import json_option, verb
+
+
+@verb(
+    "result",
+    examples=[
+        ("tidemill result nightly@last", "what the newest run returned"),
+        ("tidemill result k3f transform", "what one task returned"),
+        ("tidemill result k3f transform --json", "with handler, location and size"),
+    ],
+)
+@click.argument("run", shell_complete=complete_run)
+@click.argument("task", required=False)
+@json_option
+def command(invocation: Invocation, run: str, task: str | None, as_json: bool) -> None:
+    """Print what a run or a task returned.
+
+    A value that is JSON is printed whole. Of any other there is the readable preview made when it was written, and
+    where it is kept: reading never unpickles.
+    """
+    uid = find_run(invocation, run)
+    result = invocation.reader.result(uid, task)
+    if as_json:
+        print_document(result)
+    else:
+        _print(result)
+
+
+def _print(result: dict[str, Any]) -> None:
+    value = result.get("value")
+    if value is not None and result.get("encoding") == "json":
+        print_text(_pretty(value))
+        return
+    print_text(str(result["preview"]))
+    if result.get("location"):
+        told = f"{size(result['size'])} at {result['location']}"
+    else:
+        told = f"{size(result['size'])} in the history, as {result.get('encoding') or result['handler']}"
+    click.echo(neutral(f"({told}; this is its preview)"), err=True)
+
+
+def _pretty(value: Any) -> str:
+    """Return a JSON text, or a value that came from one, for reading."""
+    import json
+
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    return str(value) if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,64 @@
+"""``tidemill show``: everything about one flow or one run."""
+
+from typing import Any
+
+import click
+
+from tidemill.cli.completing import complete_flow_or_run
+from tidemill.cli.documents import print_document
+from tidemill.cli.finding import find_run, flow_names
+from tidemill.cli.flowviews import print_flow
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.planning import fill_in_next, specs_of
+from tidemill.cli.runviews import print_run
+from tidemill.cli.suggestions import did_you_mean
+from tidemill.cli.verb import json_option, verb
+from tidemill.domain.errors import NotFound
+
+
+@verb(
+    "show",
+    examples=[
+        ("tidemill show nightly", "a flow: schedules, parameters, newest runs"),
+        ("tidemill show nightly@last", "its newest run: tasks, events, errors"),
+        ("tidemill show k3f --json", "a run by the first letters of its id, for a script"),
+    ],
+)
+@click.argument("name", metavar="FLOW|RUN", shell_complete=complete_flow_or_run)
+@json_option
+def command(invocation: Invocation, name: str, as_json: bool) -> None:
+    """Show one flow or one run."""
+    flow, uid = _find(invocation, name)
+    if flow is not None:
+        fill_in_next(invocation, flow)
+        if as_json:
+            print_document(flow)
+            return
+        schedules = [spec.describe() for spec in specs_of(flow, None)]
+        print_flow(flow, schedules, invocation.reader.runs(flow=name, limit=5), invocation.now())
+        return
+    run = invocation.reader.run_detail(uid)
+    if as_json:
+        print_document(run)
+    else:
+        print_run(run, invocation.now())
+
+
+def _find(invocation: Invocation, name: str) -> tuple[dict[str, Any] | None, str]:
+    """Return the flow, or the id of the run, that bears *name*.
+
+    A flow's whole name wins over the beginning of an id: in a long history some run begins with anything.
+    """
+    flows = flow_names(invocation)
+    try:
+        uid = find_run(invocation, name)
+    except NotFound as error:
+        if name in flows:
+            return dict(invocation.reader.flow(name)), ""
+        if "@" in name:
+            raise
+        raise NotFound(f"{error}, and no flow of that name{did_you_mean(name, flows)}") from None
+    if name not in flows:
+        return None, uid
+    click.echo(f"{name} is a flow; the run whose id begins so is {uid}", err=True)
+    return dict(invocation.reader.flow(name)), ""

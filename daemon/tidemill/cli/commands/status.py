@@ -1,0 +1,86 @@
+"""``tidemill status``: how the daemon is, and what the history knows when there is none."""
+
+from typing import Any
+
+import click
+
+from tidemill.cli import exits
+from tidemill.cli.broken import error_line
+from tidemill.cli.documents import print_document
+from tidemill.cli.fields import print_fields
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.phrasing import exact, moment
+from tidemill.cli.tables import Cell
+from tidemill.cli.terminal import neutral, style
+from tidemill.cli.verb import json_option, verb
+from tidemill.domain.errors import DaemonNotRunning
+
+
+@verb(
+    "status",
+    examples=[
+        ("tidemill status", "at a glance"),
+        ("tidemill status --json | jq .active_runs", "for a script"),
+        ("tidemill status >/dev/null || tidemill start", "it exits with 3 when the daemon is not running"),
+    ],
+)
+@json_option
+def command(invocation: Invocation, as_json: bool) -> int:
+    """Tell how the daemon is.
+
+    Without a daemon it prints what the history knows, and exits with 3.
+    """
+    reason = ""
+    try:
+        status = invocation.client.request("status")
+    except DaemonNotRunning as error:
+        status, reason = _from_history(invocation), str(error)
+    if as_json:
+        print_document(status)
+    else:
+        _print(invocation, status, reason)
+    return exits.DONE if status["running"] else exits.NOT_RUNNING
+
+
+def _from_history(invocation: Invocation) -> dict[str, Any]:
+    """Return the fields of the contract as far as the history knows them."""
+    places = invocation.settings.places
+    known = invocation.reader.counts() if invocation.has_history else {}
+    return {
+        "running": False,
+        "pid": None,
+        "version": None,
+        "started_at": None,
+        "flows": known.get("flows", 0),
+        "paused": known.get("paused", 0),
+        "active_runs": known.get("active_runs", 0),
+        "queued_runs": known.get("queued_runs", 0),
+        "flows_dir": str(places.flows_dir),
+        "state_dir": str(invocation.paths.root),
+        "database": places.database_url or str(invocation.paths.database),
+        "errors": known.get("errors", []),
+    }
+
+
+def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
+    """Print the status for a person."""
+    state = Cell("running", {"fg": "green"}) if status["running"] else Cell(f"not running ({reason})", {"fg": "red"})
+    paused = f"{status['flows']}, {status['paused']} of them paused" if status["paused"] else str(status["flows"])
+    print_fields(
+        [
+            ("daemon", state),
+            ("pid", str(status["pid"]) if status["pid"] else None),
+            ("version", status["version"]),
+            ("since", exact(moment(status["started_at"]), invocation.now())),
+            ("flows", paused),
+            ("live runs", str(status["active_runs"])),
+            ("waiting", str(status["queued_runs"])),
+            ("flow files", status["flows_dir"]),
+            ("state", status["state_dir"]),
+            ("history", status["database"]),
+        ]
+    )
+    if status.get("problem"):
+        click.echo(style(neutral(status["problem"]), fg="red"))
+    for error in status["errors"]:
+        click.echo(f"{style('broken', fg='red')}  {error_line(error)}")

@@ -1,0 +1,46 @@
+"""What the shell offers for a flow or a run. A completion that fails offers nothing and says nothing."""
+
+from typing import Any
+
+import click
+
+from tidemill.cli.invocation import Invocation
+from tidemill.cli.terminal import neutral
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    """Return the invocation of the line being typed: its options are parsed, its program was not run."""
+    given = ctx.find_root().params
+    return Invocation(given.get("config"), given.get("flows"), given.get("state"))
+
+
+def complete_flow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer the flows."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        flows = _invocation(ctx).reader.flows()
+        return [
+            CompletionItem(neutral(flow["name"]), help=neutral(flow.get("description") or "").split(". ")[0])
+            for flow in flows
+            if flow["name"] and flow["name"].startswith(incomplete)
+        ]
+    except Exception:
+        return []
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer ``last`` and the newest runs."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        runs = _invocation(ctx).reader.runs(limit=30)
+        offers = [("last", "the newest run"), *((run["id"], f"{run['flow']}, {run['state']}") for run in runs)]
+        return [CompletionItem(name, help=neutral(told)) for name, told in offers if name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def complete_flow_or_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer both."""
+    return complete_flow(ctx, param, incomplete) + complete_run(ctx, param, incomplete)
