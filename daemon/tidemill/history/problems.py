@@ -7,18 +7,18 @@ BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """Another process is in the way; the connection is as good as before."""
 
 _SENTENCES: Final = {
-    sqlite3.SQLITE_BUSY: "{where} is locked by another process; nothing is lost, it is tried again until it is free",
-    sqlite3.SQLITE_LOCKED: "{where} is locked by another process; nothing is lost, it is tried again until it is free",
+    sqlite3.SQLITE_BUSY: "the history {where} is locked by another process; it goes on when that lets go",
+    sqlite3.SQLITE_LOCKED: "the history {where} is locked by another process; it goes on when that lets go",
     sqlite3.SQLITE_FULL: "the disk that holds {where} is full; make room, nothing is lost meanwhile",
-    sqlite3.SQLITE_READONLY: "{where} cannot be written; check its owner, its rights and its file system",
-    sqlite3.SQLITE_IOERR: "{where} cannot be read or written ({error}); check the disk",
-    sqlite3.SQLITE_CANTOPEN: "{where} cannot be opened; check that its folder exists and may be written",
-    sqlite3.SQLITE_CORRUPT: "{where} is damaged ({error}); stop the daemon and restore a backup",
-    sqlite3.SQLITE_NOTADB: "{where} is not a database; move it away, a new history is then begun",
-    sqlite3.SQLITE_PERM: "{where} may not be opened; check its owner and its rights",
-    sqlite3.SQLITE_AUTH: "{where} may not be opened; check its owner and its rights",
+    sqlite3.SQLITE_READONLY: "the history {where} cannot be written; check its owner, its rights and its file system",
+    sqlite3.SQLITE_IOERR: "the history {where} cannot be read or written ({error}); check the disk",
+    sqlite3.SQLITE_CANTOPEN: "the history {where} cannot be opened; check that its folder exists and may be written",
+    sqlite3.SQLITE_CORRUPT: "the history {where} is damaged ({error}); stop the daemon and restore a backup",
+    sqlite3.SQLITE_NOTADB: "the history {where} is not a database; move it away, a new history is then begun",
+    sqlite3.SQLITE_PERM: "the history {where} may not be opened; check its owner and its rights",
+    sqlite3.SQLITE_AUTH: "the history {where} may not be opened; check its owner and its rights",
     sqlite3.SQLITE_NOMEM: "there was no memory for {where}",
-    sqlite3.SQLITE_PROTOCOL: "{where} is locked in a way that does not pass; is it on a network file system?",
+    sqlite3.SQLITE_PROTOCOL: "the history {where} cannot be locked; is it on a network file system?",
 }
 
 
@@ -45,11 +45,7 @@ def sentence(error: BaseException, where: str) -> str:
     text = " ".join(str(error).split())
     pattern = _SENTENCES.get(code_of(error) or 0)
     if pattern is not None:
-        return (
-            "the history " + pattern.format(where=where, error=text)
-            if pattern[0] == "{"
-            else pattern.format(where=where, error=text)
-        )
+        return pattern.format(where=where, error=text)
     return f"the history {where} cannot be used: {text}"
 
 
