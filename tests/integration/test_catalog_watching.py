@@ -4,14 +4,15 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from unit.catalog.fake_inspection import FakeInspection
 
 from tidemill.catalog.catalog import Catalog
 from tidemill.catalog.known import MemoryCache
 from tidemill.catalog.sources import SourceStore
 from tidemill.config.settings import CatalogSettings
+from unit.catalog.fake_inspection import FakeInspection
 
 DEADLINE = 8.0
 
@@ -278,7 +279,6 @@ def test_a_helper_module_reloads_the_flows_that_import_it(room):
 def test_an_endless_file_holds_up_no_other(room):
     room.start()
     endless = room.write("endless.py", "hang")
-    room.wait_for_order = None
     end = time.monotonic() + DEADLINE
     while not room.inspection.inspected(endless) and time.monotonic() < end:
         time.sleep(0.01)
@@ -380,7 +380,7 @@ def test_a_permission_taken_and_given_back_is_told(room, monkeypatch):
         real = os.open
 
         def refuse(path, flags, *rest, **options):
-            if str(path).endswith("a.py") and not os.stat(path).st_mode & 0o400:
+            if str(path).endswith("a.py") and not Path(path).stat().st_mode & 0o400:
                 raise PermissionError(13, "Permission denied")
             return real(path, flags, *rest, **options)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tidemill.catalog.names import SUFFIX
 from tidemill.catalog.reading import SourceText, examine, read_source
 from tidemill.catalog.sources import SourceStore
 from tidemill.domain.errors import TidemillError
@@ -40,7 +41,10 @@ class Inspector:
         kept = self._sources.keep(data, digest)
         for _ in range(_TRIES):
             order = InspectionOrder(path, root, source=str(kept), timeout=self._timeout)
-            manifest = replace(self._inspect(order), path=path, hash=digest)
+            manifest = self._inspect(order)
+            # A package may read its data through the import system; only texts that are executed are kept.
+            modules = tuple(module for module in manifest.imports if module.path.endswith(SUFFIX))
+            manifest = replace(manifest, path=path, hash=digest, imports=modules)
             if not manifest.is_good:
                 return manifest
             problem = self._keep_modules(manifest)

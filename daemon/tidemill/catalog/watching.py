@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -64,6 +65,8 @@ class Watcher:
         self.stop()
         if not wanted:
             return False
+        # watchdog registers a folder made inside a new one twice, and warns of it where only its authors could act.
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         observer: BaseObserver | None = None
         try:
             observer = Observer()

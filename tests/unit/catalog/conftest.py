@@ -3,7 +3,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from unit.catalog.fake_inspection import FakeInspection
 
 from tidemill.catalog.inspecting import Inspector
 from tidemill.catalog.known import CachedFile, CatalogChange
@@ -11,6 +10,7 @@ from tidemill.catalog.lanes import Ticket
 from tidemill.catalog.register import Register
 from tidemill.catalog.scanning import look
 from tidemill.catalog.sources import SourceStore
+from unit.catalog.fake_inspection import FakeInspection
 
 SETTLE = 0.1
 

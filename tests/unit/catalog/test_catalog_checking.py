@@ -1,8 +1,7 @@
-from unit.catalog.fake_inspection import FakeInspection
-
 from tidemill.catalog.checking import check_folder
 from tidemill.catalog.inspecting import inspect_file
 from tidemill.catalog.sources import SourceStore
+from unit.catalog.fake_inspection import FakeInspection
 
 
 def check(tmp_path, only=()):

@@ -26,6 +26,8 @@ def test_private_files_are_modules_but_no_flow_files(name):
     assert not is_flow_file(name)
 
 
-@pytest.mark.parametrize(("name", "is_searched"), [("team", True), (".git", False), ("__pycache__", False), ("_lib", True)])
+@pytest.mark.parametrize(
+    ("name", "is_searched"), [("team", True), (".git", False), ("__pycache__", False), ("_lib", True)]
+)
 def test_hidden_folders_are_not_searched(name, is_searched):
     assert is_folder_searched(name) == is_searched
