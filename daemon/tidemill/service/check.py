@@ -1,4 +1,4 @@
-"""``python -P -m tidemill.service.check FLOWS_DIR [FILE...]``: inspect flow files without a daemon, as JSON."""
+"""``python -P -m tidemill.service.check FOLDER|FILE...``: inspect flow files without a daemon, as JSON."""
 
 import json
 import sys
@@ -19,31 +19,37 @@ from tidemill.service.inspecting import Inspections
 from tidemill.service.lock import prepare_state
 
 
-def main(flows_dir: str, only: Sequence[str]) -> int:
+def main(places: Sequence[str]) -> int:
     """Print what each file declares and what is wrong with it; a fork server of its own serves and leaves."""
     with tempfile.TemporaryDirectory(prefix="tidemill-check-") as folder:
         paths = StatePaths(Path(folder))
         prepare_state(paths)
         try:
             with ensure(paths) as client:
-                files, problems = check_folder(
-                    flows_dir,
-                    only,
-                    inspect=Inspections(paths),
-                    sources=SourceStore(paths.source),
-                    timeout=CatalogSettings().inspect_timeout,
-                )
+                document = [shown for place in places for shown in _check(Path(place), paths)]
                 client.retire()
         except TidemillError as error:
             sys.stderr.write(f"tidemill: {error}\n")
             return 1
-    document = [_shown(file) for file in files]
-    if problems and not only:
-        document.append(
-            {"file": flows_dir, "flows": [], "errors": [_told(Problem(p)) for p in problems], "warnings": []}
-        )
     json.dump(document, sys.stdout)
     return 0
+
+
+def _check(place: Path, paths: StatePaths) -> list[dict[str, Any]]:
+    """Check a folder, or one file as if its folder were watched."""
+    folder, only = (place, ()) if place.is_dir() else (place.parent, (place,))
+    files, problems = check_folder(
+        folder,
+        only,
+        inspect=Inspections(paths),
+        sources=SourceStore(paths.source),
+        timeout=CatalogSettings().inspect_timeout,
+    )
+    document = [_shown(file) for file in files]
+    if problems and not only:
+        told = [_told(Problem(problem)) for problem in problems]
+        document.append({"file": str(place), "flows": [], "errors": told, "warnings": []})
+    return document
 
 
 def _shown(file: KnownFile) -> dict[str, Any]:
@@ -60,4 +66,4 @@ def _told(problem: Problem) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(sys.argv[1:]))

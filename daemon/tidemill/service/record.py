@@ -1,4 +1,4 @@
-"""``python -P -m tidemill.service.record STATE_DIR DATABASE_URL RUN``: record a terminal's run without a daemon."""
+"""``python -P -m tidemill.service.record STATE_DIR RUN [DATABASE_URL]``: record a terminal's run without a daemon."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ from tidemill.service.local_runs import record_local_run
 from tidemill.service.lock import StateLock
 
 
-def main(state_dir: str, database_url: str, uid: str) -> int:
-    """Hold the state directory as a daemon would, and record one run; an empty URL means SQLite."""
+def main(state_dir: str, uid: str, database_url: str | None = None) -> int:
+    """Hold the state directory as a daemon would, and record one run; without a URL in SQLite."""
     paths = StatePaths(Path(state_dir).absolute())
     try:
         with StateLock(paths):

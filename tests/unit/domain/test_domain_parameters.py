@@ -1,0 +1,42 @@
+import pytest
+
+from tidemill.domain.errors import ParameterError
+from tidemill.domain.manifests import FlowManifest, ParameterManifest
+from tidemill.domain.parameters import check_parameters
+
+FLOW = FlowManifest(
+    name="greet",
+    style="function",
+    parameters=(
+        ParameterManifest("name", "str"),
+        ParameterManifest("times", "int", required=False, default=1),
+        ParameterManifest("loud", "bool", required=False, default=False),
+        ParameterManifest("pause", "float", required=False, default=0.0),
+    ),
+)
+
+
+def test_the_right_parameters_pass():
+    check_parameters(FLOW, {"name": "Alice", "times": "3", "loud": "yes", "pause": "0.5"})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "needs the parameter name; give it with: tidemill run greet -p name="),
+        ({"nmae": "x", "name": "x"}, "did you mean name"),
+        ({"name": "x", "xyz": 1}, "it takes: name, times, loud, pause"),
+        ({"name": "x", "times": "often"}, "times of greet must be a whole number, not 'often'"),
+        ({"name": "x", "times": 1.5}, "a whole number"),
+        ({"name": "x", "loud": "very"}, "true or false"),
+        ({"name": "x", "pause": "long"}, "a number"),
+    ],
+)
+def test_wrong_ones_are_refused_by_name(given, sentence):
+    with pytest.raises(ParameterError, match=sentence.replace("(", r"\(")):
+        check_parameters(FLOW, given)
+
+
+def test_a_flow_without_parameters_says_so():
+    with pytest.raises(ParameterError, match="takes no parameters"):
+        check_parameters(FlowManifest(name="plain", style="graph"), {"x": 1})

@@ -1,0 +1,55 @@
+import os
+import stat
+
+import pytest
+
+from tidemill.config.paths import StatePaths
+from tidemill.domain.errors import AlreadyRunning, StateDirectoryError
+from tidemill.service.lock import StateLock, prepare_state, read_pid
+
+
+@pytest.fixture
+def paths(tmp_path):
+    made = StatePaths(tmp_path / "state")
+    prepare_state(made)
+    return made
+
+
+def test_everything_in_the_state_directory_is_for_its_owner_alone(paths):
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in paths.folders} == {0o700}
+
+
+def test_preparing_twice_changes_nothing(paths):
+    prepare_state(paths)
+
+
+def test_a_file_in_the_way_is_told_with_its_path(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StateDirectoryError, match="file/state cannot be written"):
+        prepare_state(StatePaths(tmp_path / "file" / "state"))
+
+
+def test_the_second_holder_is_refused_and_told_the_firsts_pid(paths):
+    with StateLock(paths) as lock:
+        lock.write_pid()
+        with pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"), StateLock(paths):
+            pass
+
+
+def test_the_lock_and_the_pid_file_are_gone_afterwards(paths):
+    with StateLock(paths) as lock:
+        lock.write_pid()
+        assert read_pid(paths.pid_file) == os.getpid()
+
+    assert not paths.pid_file.exists()
+    with StateLock(paths):
+        pass
+
+
+def test_a_stale_pid_file_holds_nobody_up(paths):
+    paths.pid_file.write_text("12345\n")
+
+    with StateLock(paths) as lock:
+        lock.write_pid()
+        assert read_pid(paths.pid_file) == os.getpid()
