@@ -1,5 +1,6 @@
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ class Desk:
         self.folder = base / "flows"
         self.folder.mkdir()
         self.now = 100.0
-        self.wall_offset = 0.0
+        self.wall: Callable[[], float] = time.time
         self.inspection = FakeInspection()
         self.sources = SourceStore(lambda digest: base / "sources" / digest[:2] / f"{digest}.py")
         self.tickets: list[Ticket] = []
@@ -40,7 +41,7 @@ class Desk:
             submit=self.tickets.append,
             sources=self.sources,
             settle=SETTLE,
-            wall=lambda: self.now + self.wall_offset,
+            wall=lambda: self.wall(),
             remembered=self.memory,
             holders=holders,
         )

@@ -295,7 +295,7 @@ def test_a_change_that_leaves_no_trace_in_the_times_is_found_by_reading_once_mor
     # A file system that counts whole seconds: the second text has the size and the times of the first.
     path = desk.write("a.py", "flow one")
     status = path.stat()
-    desk.wall_offset = status.st_mtime - desk.now - 0.2
+    desk.wall = lambda: status.st_mtime + 0.2
     from tidemill.catalog import scanning
 
     frozen = scanning.Signature.of(status)
@@ -311,7 +311,7 @@ def test_a_change_that_leaves_no_trace_in_the_times_is_found_by_reading_once_mor
 
 def test_an_old_unchanged_file_is_not_read_again(desk, monkeypatch):
     desk.write("a.py", "flow etl")
-    desk.wall_offset = 1e10
+    desk.wall = lambda: 1e10
     desk.settle()
     monkeypatch.setattr("tidemill.catalog.register.read_source", lambda path: 1 / 0)
     desk.turn(10.0)
@@ -341,7 +341,7 @@ def test_the_next_daemon_takes_over_without_inspecting(desk):
     desk.changes.clear()
 
     desk.open()
-    desk.wall_offset = 1e10
+    desk.wall = lambda: 1e10
     desk.turn()
 
     assert len(desk.inspection.orders) == orders
