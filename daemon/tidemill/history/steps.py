@@ -18,4 +18,4 @@ FORSAKEN: Final = {
 
 def listed(states: Iterable[State | str]) -> str:
     """Return states as SQL literals: bound values would keep the partial indexes from being used."""
-    return ", ".join(f"'{State(state)}'" for state in sorted(states))
+    return ", ".join(f"'{State(state)}'" for state in sorted(states)) or "NULL"
