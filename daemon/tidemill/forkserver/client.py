@@ -24,7 +24,6 @@ from tidemill.forkserver.protocol import (
     Reply,
     Request,
     Retire,
-    Retiring,
     Start,
     Welcome,
 )
@@ -80,13 +79,8 @@ class ForkserverClient:
         self._send(Start(order))
 
     def retire(self) -> None:
-        """Make the server take no more orders and leave with its last child; wait until it listens no more."""
+        """Make the server take no more orders and leave with its last child; exits are still told until then."""
         self._send(Retire())
-        while not self.gone:
-            reply, fds = self._await(ANSWER_LIMIT)
-            protocol.close_all(fds)
-            if isinstance(reply, Retiring):
-                return
 
     def inspect(self, order: InspectionOrder) -> FileManifest:
         """Have a file loaded, and return what it declares or why it cannot be used; waits for it."""

@@ -21,6 +21,7 @@ class Client:
         self.follows = False
         """Whether it is told of every exit."""
         self.gone = False
+        self._deaf = False
         self._outbox: deque[bytes] = deque()
 
     @property
@@ -55,6 +56,8 @@ class Client:
 
     def send(self, reply: Reply, fd: int | None = None) -> None:
         """Send *reply* now, or as soon as the client reads."""
+        if self._deaf:
+            return
         data = protocol.encode(reply)
         if self._outbox:
             self._keep(data)
@@ -64,7 +67,7 @@ class Client:
         except BlockingIOError:
             self._keep(data)
         except OSError:
-            self.gone = True
+            self._turn_deaf()
 
     def flush(self) -> None:
         """Send what waits, as far as there is room."""
@@ -75,12 +78,17 @@ class Client:
         except BlockingIOError:
             return
         except OSError:
-            self.gone = True
+            self._turn_deaf()
 
     def close(self) -> None:
         """Let the client go."""
         with suppress(OSError):
             self.connection.close()
+
+    def _turn_deaf(self) -> None:
+        """Send no more; what it has sent before it went is still read: an order that was sent is carried out."""
+        self._deaf = True
+        self._outbox.clear()
 
     def _keep(self, data: bytes) -> None:
         self._outbox.append(data)

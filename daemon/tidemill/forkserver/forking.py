@@ -35,6 +35,8 @@ def fork(body: Callable[[], object]) -> int:
         pid = os.fork()
         if pid == 0:
             _live(body)
+        with suppress(OSError):
+            os.setpgid(pid, pid)  # as the child does itself: whoever comes first, the group is there when it is told
         return pid
     finally:
         pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
@@ -44,7 +46,9 @@ def _live(body: Callable[[], object]) -> NoReturn:
     """Be the child; nothing here may return into the server's loop."""
     try:
         me = os.getpid()
-        os.setsid()
+        # A group, not a session: all runs share the server's, so that where the kernel shares out the processor by
+        # session, many runs weigh as one against the daemon.
+        os.setpgid(0, 0)
         set_wakeup_fd(-1)
         for number in _HELD_BACK:
             set_handler(number, _DEFAULT)

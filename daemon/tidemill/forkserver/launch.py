@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import tidemill
 from tidemill.config.paths import StatePaths
 from tidemill.forkserver import protocol
 from tidemill.forkserver.client import ForkserverClient
@@ -20,7 +19,7 @@ from tidemill.forkserver.protocol import ForkserverError
 START_LIMIT: Final = 30.0
 """Seconds a new server may take until it answers; preloads are part of it."""
 _LOOK_EVERY: Final = 0.005
-_PACKAGE: Final = Path(tidemill.__path__[0])
+_PACKAGE: Final = Path(__file__).parents[1]
 _CHANGES_ALWAYS: Final = re.compile(
     "_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|TERM.*|WINDOWID|INVOCATION_ID|JOURNAL_STREAM|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|"
     "SYSTEMD_EXEC_PID|MAINPID|MANAGERPID|CREDENTIALS_DIRECTORY|PYTEST_.*|SSH_.*|XDG_SESSION_ID|DISPLAY|MAKE.*|MFLAGS"

@@ -107,10 +107,6 @@ class Inspected(msgspec.Struct, tag=True, frozen=True):
     timed_out: bool = False
 
 
-class Retiring(msgspec.Struct, tag=True, frozen=True):
-    """The server listens no more."""
-
-
 class Floors(msgspec.Struct, tag=True, frozen=True):
     """Seconds that each fork, exit and wait took."""
 
@@ -124,7 +120,7 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
 
 
 Request = Hello | Start | Inspect | Retire | Floor | Enclosed
-Reply = Welcome | Started | Failed | Exited | Inspected | Retiring | Floors | Refused
+Reply = Welcome | Started | Failed | Exited | Inspected | Floors | Refused
 
 _encode = msgspec.json.Encoder().encode
 _requests: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

@@ -30,7 +30,6 @@ from tidemill.forkserver.protocol import (
     Refused,
     Request,
     Retire,
-    Retiring,
     Start,
     Started,
     Welcome,
@@ -142,21 +141,24 @@ class Forkserver:
         self._poll.register(connection.fileno(), select.EPOLLIN)
 
     def _attend(self, client: Client, events: int) -> None:
-        """Take one request of a client, or give it what it had no room for."""
+        """Take all requests of a client, and give it what it had no room for.
+
+        All: what a dead daemon has ordered must be known before the next one is told what lives.
+        """
         if events & select.EPOLLOUT:
             client.flush()
-        if not events & ~select.EPOLLOUT:
-            return
-        try:
-            received = client.receive()
-            if received is not None:
+        while not client.gone:
+            try:
+                received = client.receive()
+                if received is None:
+                    return
                 request, fds = received
                 try:
                     self._answer(client, request, fds)
                 finally:
                     protocol.close_all(fds)
-        except ProtocolError as error:
-            client.send(Refused(str(error)))
+            except ProtocolError as error:
+                client.send(Refused(str(error)))
 
     def _answer(self, client: Client, request: Request, fds: list[int]) -> None:
         match request:
@@ -171,7 +173,6 @@ class Forkserver:
                 client.send(welcome, self._hint_fd)
             case Retire():
                 self._retire()
-                client.send(Retiring())
             case Floor(count):
                 client.send(Floors([_measure_fork() for _ in range(min(count, FLOOR_LIMIT))]))
             case Enclosed():

@@ -5,6 +5,7 @@ has no end, crashed. Two fork servers may write it at once, while the older one 
 """
 
 import os
+import re
 import signal
 from collections.abc import Collection
 from contextlib import suppress
@@ -44,27 +45,15 @@ def append_exit(path: Path | str, ended: ProcessExit) -> None:
         os.close(fd)
 
 
-def read_exits(path: Path | str, offset: int = 0) -> tuple[list[ProcessExit], int]:
-    """Return the exits behind *offset* and the next offset; a file begun anew is read from its beginning."""
-    try:
-        with Path(path).open("rb") as file:
-            if offset > os.fstat(file.fileno()).st_size:
-                offset = 0
-            file.seek(offset)
-            data = file.read()
-    except FileNotFoundError:
-        return [], 0
-    data = data[: data.rfind(b"\n") + 1]
-    return _understand(data), offset + len(data)
+def read_exits(path: Path | str) -> list[ProcessExit]:
+    """Return every exit that is still kept, the oldest first."""
+    return _read(path, re.compile(b""))
 
 
 def find_exits(path: Path | str, runs: Collection[str]) -> dict[str, ProcessExit]:
-    """Return how the processes of *runs* ended, as far as it is recorded, now or in the file set aside."""
-    wanted = set(runs)
-    if not wanted:
-        return {}
-    ends = [*read_exits(_older(path))[0], *read_exits(path)[0]]
-    return {ended.run: ended for ended in ends if ended.run in wanted}
+    """Return how the processes of *runs* ended, as far as it is recorded."""
+    wanted = re.compile(b"|".join(re.escape(_encode(run)) for run in runs))
+    return {ended.run: ended for ended in _read(path, wanted) if ended.run in runs}
 
 
 def describe_status(status: int) -> str:
@@ -81,9 +70,13 @@ def _older(path: Path | str) -> Path:
     return Path(f"{path}.1")
 
 
-def _understand(data: bytes) -> list[ProcessExit]:
+def _read(path: Path | str, wanted: re.Pattern[bytes]) -> list[ProcessExit]:
+    """Read the lines that hold *wanted*; most of a large file need not be decoded."""
     exits = []
-    for line in data.splitlines():
-        with suppress(msgspec.MsgspecError):  # torn by a power cut: the run's end is judged without it
-            exits.append(_decode(line))
+    for file in (_older(path), Path(path)):
+        data = file.read_bytes() if file.exists() else b""
+        for line in data[: data.rfind(b"\n") + 1].splitlines():
+            if wanted.search(line):
+                with suppress(msgspec.MsgspecError):  # torn by a power cut: the run's end is judged without it
+                    exits.append(_decode(line))
     return exits

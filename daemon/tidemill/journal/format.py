@@ -6,7 +6,7 @@ beside the journal, and its line only points there: ``["beside", offset, length]
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -23,6 +23,9 @@ _decode = msgspec.json.Decoder().decode
 
 class DamageError(TidemillError):
     """Raised when a line of a journal is not an event."""
+
+
+_Place = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Beside(msgspec.Struct, frozen=True):
@@ -61,9 +64,9 @@ def decode(line: bytes) -> Event | Beside | Unknown:
     try:
         name, *fields = _decode(line)
         if name == BESIDE:
-            return Beside(*fields)
+            return Beside(*msgspec.convert(fields[:2], tuple[_Place, _Place]))
         if name not in EVENTS:
-            return Unknown(str(name))
+            return Unknown(msgspec.convert(name, str))
         return msgspec.convert(fields[: _LENGTHS[name]], EVENTS[name])
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise DamageError(f"not an event: {line[:60]!r}") from error

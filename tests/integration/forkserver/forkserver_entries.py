@@ -18,7 +18,8 @@ def run(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None) -> N
     journal = JournalWriter(journal_fd, hint_fd)
     at = time.time_ns() // 1000
     journal.write(RunStarted(at, os.getpid(), birth(os.getpid()) or 0, boot_id()))
-    exec(order.flow, {"order": order, "journal_fd": journal_fd, "log_fd": log_fd, "hint_fd": hint_fd})
+    given = {"order": order, "journal": journal, "journal_fd": journal_fd, "log_fd": log_fd, "hint_fd": hint_fd}
+    exec(order.flow, given)
     journal.write(RunEnded(time.time_ns() // 1000, "completed"))
 
 

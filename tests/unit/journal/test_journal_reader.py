@@ -1,0 +1,132 @@
+import pytest
+
+from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskStarted
+from tidemill.journal.format import beside, encode
+from tidemill.journal.reader import PIECE, JournalReader
+from tidemill.journal.writer import JournalWriter
+
+EVENTS = [
+    RunStarted(100, 2, 3, "boot"),
+    *(TaskStarted(101 + n, n, "t" * n, 1) for n in range(20)),
+    RunEnded(200, "failed"),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "k3f0000000.journal"
+    path.write_bytes(b"".join(map(encode, EVENTS)))
+    return path
+
+
+def test_all_is_read_once(path):
+    reader = JournalReader(path)
+    events, offset = reader.read()
+    assert events == EVENTS
+    assert offset == path.stat().st_size == reader.offset
+    assert reader.read() == ([], offset)
+
+
+def test_small_pieces_make_the_same_whole(path):
+    reader = JournalReader(path)
+    events = []
+    while piece := reader.read(64)[0]:
+        events += piece
+    assert events == EVENTS
+
+
+def test_another_reader_goes_on_at_the_offset(path):
+    first = JournalReader(path)
+    events, offset = first.read(200)
+    assert events == EVENTS[: len(events)]
+    assert JournalReader(path, offset).read()[0] == EVENTS[len(events) :]
+
+
+def test_a_reader_set_back_reads_again(path):
+    reader = JournalReader(path)
+    reader.read()
+    reader.offset = 0
+    assert reader.read()[0] == EVENTS
+
+
+def test_a_journal_that_is_not_there_yet_is_empty(tmp_path):
+    reader = JournalReader(tmp_path / "later.journal")
+    assert reader.read() == ([], 0)
+    JournalWriter(reader.path).write(EVENTS[0])
+    assert reader.read()[0] == EVENTS[:1]
+
+
+def test_the_last_line_waits_until_it_is_whole_wherever_it_is_cut(tmp_path):
+    path = tmp_path / "cut.journal"
+    first, last = encode(EVENTS[0]), encode(EVENTS[1])
+    for cut in range(len(last)):
+        path.write_bytes(first + last[:cut])
+        reader = JournalReader(path)
+        assert reader.read() == ([EVENTS[0]], len(first))
+        path.write_bytes(first + last)
+        assert reader.read() == ([EVENTS[1]], len(first + last))
+        reader.close()
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 30, b'["run_noted"]', b"\xff\xfe garbage \r with a return", b"[1,2]"])
+def test_a_damaged_line_is_told_and_what_follows_is_kept(tmp_path, damage):
+    path = tmp_path / "damaged.journal"
+    path.write_bytes(encode(EVENTS[0]) + damage + b"\n" + encode(EVENTS[1]))
+    before, note, after = JournalReader(path).read()[0]
+    assert (before, after) == (EVENTS[0], EVENTS[1])
+    assert note.at == EVENTS[0].at
+    assert f"damaged at byte {len(encode(EVENTS[0]))}" in note.note
+
+
+def test_damage_before_anything_else_has_a_time_too(tmp_path):
+    path = tmp_path / "damaged.journal"
+    path.write_bytes(b"what?\n")
+    (note,) = JournalReader(path).read()[0]
+    assert note.at == path.stat().st_mtime_ns // 1000
+
+
+def test_damage_without_an_end_does_not_stop_the_reader(tmp_path):
+    path = tmp_path / "damaged.journal"
+    path.write_bytes(b"x" * (2 * PIECE + 5) + b"\n" + encode(EVENTS[0]))
+    reader = JournalReader(path)
+    events = []
+    while piece := reader.read(4096)[0]:
+        events += piece
+    assert events[-1] == EVENTS[0]
+    assert all(isinstance(event, RunNoted) for event in events[:-1])
+
+
+def test_a_long_event_whose_file_is_gone_is_told(tmp_path):
+    path = tmp_path / "long.journal"
+    writer = JournalWriter(path)
+    writer.write(RunNoted(1, "x" * 5000))
+    writer.write(EVENTS[-1])
+    beside(path).unlink()
+    note, kept = JournalReader(path).read()[0]
+    assert "cannot be read" in note.note
+    assert kept == EVENTS[-1]
+
+
+def test_a_long_event_that_was_cut_is_told(tmp_path):
+    path = tmp_path / "long.journal"
+    JournalWriter(path).write(RunNoted(1, "x" * 5000))
+    with beside(path).open("r+b") as file:
+        file.truncate(100)
+    (note,) = JournalReader(path).read()[0]
+    assert "damaged" in note.note
+
+
+def test_an_event_of_a_later_version_is_passed_over_with_a_note(tmp_path):
+    path = tmp_path / "later.journal"
+    path.write_bytes(b'["run_danced",1]\n' + encode(EVENTS[0]))
+    note, kept = JournalReader(path).read()[0]
+    assert "run_danced" in note.note
+    assert kept == EVENTS[0]
+
+
+def test_a_closed_reader_opens_again(path):
+    reader = JournalReader(path)
+    reader.read(200)
+    reader.close()
+    assert reader.read()[0][-1] == EVENTS[-1]
+    reader.close()
