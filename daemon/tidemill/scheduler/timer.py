@@ -66,7 +66,13 @@ class Timer(BackgroundScheduler):  # type: ignore[misc]
 
     def _process_jobs(self) -> float:
         more = self._before()
-        wait: Any = super()._process_jobs()
+        wait: Any = None
+        try:
+            wait = super()._process_jobs()
+        except JobLookupError:
+            if self.running:
+                raise
+            # Stopped in the middle of its walk: it looks for the finished job where a stopped scheduler keeps them.
         self._after()
         return 0.0 if more else min(HEARTBEAT, HEARTBEAT if wait is None else wait)
 
