@@ -106,8 +106,11 @@ class Catalog:
     def sweep_now(self, paths: Iterable[Path | str] = (), timeout: float | None = None) -> bool:
         """Look again, inspect *paths* and every broken file anew, and return once all of it is told.
 
-        False means that *timeout* seconds passed, or the catalog ended, before that.
+        False means that *timeout* seconds passed, or the catalog ended, before that; by default it is what a few
+        files that never finish loading may take.
         """
+        if timeout is None:
+            timeout = 2 * self._settings.inspect_timeout + _START_GRACE
         request = _Request(tuple(map(str, paths)))
         with self._wake:
             if self._stopping:

@@ -16,6 +16,7 @@ Inspect = Callable[[InspectionOrder], FileManifest]
 """Loads a file in a child and returns its manifest; called from several threads at once."""
 
 _TRIES: Final = 3
+_MARK: Final = b"tidemill"
 
 
 class UnsteadyError(TidemillError):
@@ -73,6 +74,9 @@ def refusal(path: str, data: bytes, digest: str) -> FileManifest | None:
     if not data.strip():
         return FileManifest(path, digest, warnings=(Problem("the file is empty: no flows"),))
     problem = examine(data)
+    if problem is None and _MARK not in data and Path(path).with_name("__init__.py").exists():
+        # A module of a package may not load on its own (relative imports), and without this word it declares nothing.
+        return FileManifest(path, digest)
     return FileManifest(path, digest, errors=(problem,)) if problem else None
 
 

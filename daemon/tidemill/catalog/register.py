@@ -136,12 +136,12 @@ class Register:
 
     def next_at(self, now: float) -> float | None:
         """Return when to look and advance again, if nothing happens before."""
-        moments = [self._settling.next_at(), self._batches.next_at]
+        moments = [self._settling.next_at(now), self._batches.next_at]
         for entry in self._entries.values():
             moments += (entry.recheck_at, entry.retry_at)
-            if entry.asks and entry.may_ask_at > now:
+            if entry.asks:
                 moments.append(entry.may_ask_at)
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def _see(self, entry: Entry, found: Found, now: float) -> None:
         if entry.gone_at is not None or found.is_flow_file != entry.found.is_flow_file:
@@ -155,6 +155,7 @@ class Register:
             if entry.recheck_at is not None and now >= entry.recheck_at:
                 self._read(entry, now)
             return
+        entry.recheck_at = None
         # When the daemon starts, most files were left alone long ago, and their own times say so.
         age = 0.0 if self._has_looked else age_of(found.signature, self._wall())
         if self._settling.is_settled(found.path, found.signature, now, age=age):

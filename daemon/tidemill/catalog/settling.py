@@ -63,9 +63,13 @@ class Settling:
         """Stop waiting for a file: it looks again as it did when it was read."""
         self._waiting.pop(path, None)
 
-    def next_at(self) -> float | None:
-        """Return when the next file may be settled."""
-        return min(map(self._deadline, self._waiting.values()), default=None)
+    def next_at(self, now: float) -> float | None:
+        """Return when the next file may be settled.
+
+        One that should be by *now* and is still waited for cannot be seen at present, and wakes nobody.
+        """
+        deadlines = map(self._deadline, self._waiting.values())
+        return min((deadline for deadline in deadlines if deadline > now), default=None)
 
     def _deadline(self, waiting: _Waiting) -> float:
         # A file of no bytes is most often one that was truncated to be written.

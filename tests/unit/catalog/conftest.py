@@ -41,7 +41,7 @@ class Desk:
             submit=self.tickets.append,
             sources=self.sources,
             settle=SETTLE,
-            wall=lambda: self.wall(),
+            wall=lambda: float(self.wall()),
             remembered=self.memory,
             holders=holders,
         )

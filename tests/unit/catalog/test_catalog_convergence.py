@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from unit.catalog.conftest import Desk
 
 NAMES = ("a.py", "b.py", "team/c.py", "_lib.py", "helpers.py")

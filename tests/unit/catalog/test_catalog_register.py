@@ -235,6 +235,21 @@ def test_a_plain_module_is_no_error(desk):
     assert (file.errors, file.flows) == ((), ())
 
 
+def test_a_module_of_a_package_is_not_loaded_on_its_own(desk):
+    package = desk.write("lib/__init__.py")
+    module = desk.write("lib/dates.py", "from . import names")
+    flow = desk.write("lib/daily.py", "tidemill", "flow daily")
+    desk.settle()
+    assert desk.inspection.inspected(module) == 0
+    assert desk.inspection.inspected(flow) == 1
+    assert desk.flows() == {"daily": "daily.py"}
+
+    package.unlink()
+    module.write_text("# broken\n")
+    desk.settle()
+    assert desk.inspection.inspected(module) == 1
+
+
 def test_an_empty_file_is_told_and_not_inspected(desk):
     path = desk.write("a.py")
     desk.settle()
@@ -328,8 +343,12 @@ def test_a_folder_that_cannot_be_listed_loses_no_flows(desk, monkeypatch):
             raise OSError(5, "Input/output error")
         return real(path)
 
+    desk.write("team/a.py", "flow other")
+    desk.turn()
     monkeypatch.setattr(os, "scandir", scandir)
     assert desk.settle() == []
+    # What cannot be seen at present keeps nobody awake.
+    assert desk.register.next_at(desk.now) is None
 
 
 def test_the_next_daemon_takes_over_without_inspecting(desk):

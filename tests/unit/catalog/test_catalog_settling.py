@@ -10,10 +10,10 @@ def test_a_file_settles_when_it_was_left_alone_for_long_enough():
     settling = Settling(0.1)
 
     assert not settling.is_settled("a", signature(), 10.0)
-    assert settling.next_at() == 10.1
+    assert settling.next_at(10.0) == 10.1
     assert not settling.is_settled("a", signature(), 10.05)
     assert settling.is_settled("a", signature(), 10.1)
-    assert settling.next_at() is None
+    assert settling.next_at(10.1) is None
 
 
 def test_every_change_begins_the_wait_anew():
