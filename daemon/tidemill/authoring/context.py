@@ -1,0 +1,72 @@
+"""What user code may ask about the run it is part of."""
+
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from tidemill.domain.errors import TidemillError
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """A flow runs."""
+
+    run_id: str
+    flow_name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    attempt: int = 1
+    """From 1; a run that was made by ``retry`` counts on."""
+    scheduled_for: datetime | None = None
+    """The due moment it runs for, aware, in UTC; None for a run that a person started."""
+    trigger: str = "manual"
+    folder: Path = Path()
+    """The flow file's folder; relative paths of handlers begin here."""
+
+
+class TaskContext(Protocol):
+    """A task of the run is being executed."""
+
+    name: str
+    index: int
+    attempt: int
+
+
+class LiveRun(Protocol):
+    """The engine's side of a run; user code sees its context only."""
+
+    @property
+    def context(self) -> RunContext:
+        """What user code may see."""
+
+
+CURRENT_RUN: Final[ContextVar[LiveRun | None]] = ContextVar("tidemill_run", default=None)
+CURRENT_TASK: Final[ContextVar[TaskContext | None]] = ContextVar("tidemill_task", default=None)
+
+RUN_LOGGER: Final = "tidemill.run"
+
+
+def current_run() -> RunContext:
+    """Return the run that is going on here, or refuse outside of one."""
+    run = CURRENT_RUN.get()
+    if run is None:
+        raise TidemillError("there is no run here: current_run() answers inside a flow or a task that runs")
+    return run.context
+
+
+def current_task() -> TaskContext | None:
+    """Return the task that is being executed here; None in a flow's own body and outside of runs."""
+    return CURRENT_TASK.get()
+
+
+def get_run_logger() -> logging.Logger:
+    """Return the logger whose lines go to the run's log with the task's name; in plain Python to stderr."""
+    logger = logging.getLogger(RUN_LOGGER)
+    if not logger.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    return logger

@@ -1,0 +1,142 @@
+"""The options of a flow: which there are, and what each may be."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.retries import count, parse_retries, seconds
+from tidemill.authoring.task_options import check_names, parse_tags
+from tidemill.domain.errors import DefinitionError
+from tidemill.domain.outcomes import Catchup, Overlap
+from tidemill.domain.retries import NO_RETRIES, RetryPolicy
+from tidemill.domain.schedules import ScheduleSpec, cron, every
+
+NAMES: Final = (
+    "description",
+    "tags",
+    "version",
+    "schedule",
+    "schedules",
+    "parameters",
+    "catchup",
+    "grace",
+    "overlap",
+    "max_active_runs",
+    "max_workers",
+    "timeout",
+    "timeout_seconds",
+    "priority",
+    "retry",
+    "retry_kwargs",
+    "retries",
+    "retry_delay_seconds",
+    "retry_jitter_factor",
+    "result_handler",
+    "validate_parameters",
+    "log_prints",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """When and how a flow is run. Durations are seconds."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    version: str | None = None
+    schedules: tuple[ScheduleSpec, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Values for parameters that a run does not give."""
+    catchup: str = Catchup.LATEST
+    grace: float | None = None
+    overlap: str = Overlap.SKIP
+    max_active_runs: int | None = None
+    max_workers: int | None = None
+    timeout: float | None = None
+    priority: int = 0
+    retry: RetryPolicy = NO_RETRIES
+    result_handler: Any = None
+    """None: the history keeps what a function flow returns."""
+    validate_parameters: bool = True
+
+
+def parse_flow_options(options: Mapping[str, Any], owner: str, description: str | None) -> FlowOptions:
+    """Return the options of the flow called *owner*, or refuse what is not one."""
+    check_names(options, NAMES, owner)
+    policy, timeout = parse_retries(options, owner)
+    for name in ("timeout", "timeout_seconds"):
+        if options.get(name) is not None:
+            timeout = seconds(options[name], f"{name} of {owner}")
+    parameters = options.get("parameters")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise DefinitionError(f"parameters of {owner} must be a dict; they are {parameters!r}")
+    return FlowOptions(
+        description=inspect.cleandoc(str(options.get("description") or description or "")),
+        tags=parse_tags(options.get("tags"), owner),
+        version=None if options.get("version") is None else str(options["version"]),
+        schedules=parse_schedules(options.get("schedule"), options.get("schedules"), owner),
+        parameters=dict(parameters or {}),
+        catchup=_choice(options.get("catchup"), Catchup, Catchup.LATEST, f"catchup of {owner}"),
+        grace=None if options.get("grace") is None else seconds(options["grace"], f"grace of {owner}"),
+        overlap=_choice(options.get("overlap"), Overlap, Overlap.SKIP, f"overlap of {owner}"),
+        max_active_runs=_at_least_one(options.get("max_active_runs"), f"max_active_runs of {owner}"),
+        max_workers=_at_least_one(options.get("max_workers"), f"max_workers of {owner}"),
+        timeout=timeout,
+        priority=_whole(options.get("priority"), f"priority of {owner}"),
+        retry=policy,
+        result_handler=options.get("result_handler"),
+        validate_parameters=options.get("validate_parameters") is not False,
+    )
+
+
+def parse_schedules(one: Any, several: Any, owner: str) -> tuple[ScheduleSpec, ...]:
+    """Return the schedules given as ``schedule=`` or ``schedules=``, one or several in either; each once."""
+    given: list[Any] = []
+    for value in (one, several):
+        if value is None:
+            continue
+        given += value if isinstance(value, list | tuple) else [value]
+    schedules: list[ScheduleSpec] = []
+    for value in given:
+        schedule = _schedule(value, owner)
+        if schedule not in schedules:
+            schedules.append(schedule)
+    return tuple(schedules)
+
+
+def _schedule(value: Any, owner: str) -> ScheduleSpec:
+    if isinstance(value, ScheduleSpec):
+        return value
+    if isinstance(value, str):
+        return cron(value)
+    if isinstance(value, timedelta):
+        return every(seconds=value.total_seconds())
+    raise DefinitionError(f"a schedule of {owner} must be cron(…), every(…) or at(…); it is {value!r}")
+
+
+def _choice(value: Any, known: Iterable[str], default: str, what: str) -> str:
+    names = [str(name) for name in known]
+    if value is None:
+        return str(default)
+    if value not in names:
+        raise DefinitionError(f"{what} cannot be {value!r}{did_you_mean(str(value), names)}")
+    return str(value)
+
+
+def _at_least_one(value: Any, what: str) -> int | None:
+    if value is None:
+        return None
+    if count(value, what) == 0:
+        raise DefinitionError(f"{what} must be 1 or more")
+    return int(value)
+
+
+def _whole(value: Any, what: str) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DefinitionError(f"{what} must be a whole number; it is {value!r}")
+    return value

@@ -1,0 +1,103 @@
+"""The parameters of a function, with their types resolved as far as that is possible."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidemill.domain.errors import DefinitionError
+
+MISSING: Final = inspect.Parameter.empty
+"""Stands for the default of a parameter that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter that a caller can fill by name."""
+
+    name: str
+    annotation: Any = Any
+    """A type as far as it could be resolved, else ``Any``."""
+    written: str = "Any"
+    """The annotation for people."""
+    default: Any = MISSING
+    positional_only: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Tell whether there is no default."""
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes."""
+
+    parameters: tuple[Parameter, ...]
+    takes_any_keyword: bool = False
+    raw: inspect.Signature | None = None
+
+    def names(self) -> list[str]:
+        """Return the names a caller may use."""
+        return [parameter.name for parameter in self.parameters]
+
+
+def read_signature(function: Callable[..., Any]) -> Signature:
+    """Return the signature of *function*, or refuse one that cannot be read."""
+    try:
+        raw = inspect.signature(function)
+    except (ValueError, TypeError) as error:
+        raise DefinitionError(f"the parameters of {function!r} cannot be read: {error}") from error
+    hints = _resolve_hints(function, raw)
+    parameters = tuple(
+        Parameter(
+            name=parameter.name,
+            annotation=hints.get(parameter.name, Any),
+            written=describe_type(parameter.annotation),
+            default=parameter.default,
+            positional_only=parameter.kind is parameter.POSITIONAL_ONLY,
+        )
+        for parameter in raw.parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
+    keywords = any(parameter.kind is parameter.VAR_KEYWORD for parameter in raw.parameters.values())
+    return Signature(parameters, keywords, raw)
+
+
+def describe_type(annotation: Any) -> str:
+    """Return an annotation as its author wrote it, or nearly so."""
+    if annotation is MISSING:
+        return "Any"
+    if isinstance(annotation, str):
+        return annotation
+    if annotation is None:
+        return "None"
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return annotation.__qualname__
+    return str(annotation).replace("typing.", "")
+
+
+def _resolve_hints(function: Callable[..., Any], raw: inspect.Signature) -> dict[str, Any]:
+    if all(parameter.annotation is MISSING for parameter in raw.parameters.values()):
+        return {}
+    target = getattr(function, "__func__", function)
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except Exception:
+        # One name that exists only under TYPE_CHECKING must not cost the others their types.
+        scope = getattr(inspect.unwrap(target), "__globals__", {})
+        return {
+            name: hint
+            for name, parameter in raw.parameters.items()
+            if (hint := _evaluate(parameter.annotation, scope)) is not MISSING
+        }
+
+
+def _evaluate(annotation: Any, scope: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, scope)
+    except Exception:
+        return MISSING

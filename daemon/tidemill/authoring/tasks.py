@@ -1,0 +1,281 @@
+"""Tasks: a function, a class with a ``run`` method, or a method, and how each is run."""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self, overload
+
+from tidemill.authoring.calling import engine
+from tidemill.authoring.locating import Place, find_place
+from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.registry import active
+from tidemill.authoring.signatures import Signature, read_signature
+from tidemill.authoring.task_options import NAMES, TaskOptions, parse_name, parse_task_options
+from tidemill.domain.errors import DefinitionError
+
+
+@dataclass(slots=True)
+class TaskDefinition:
+    """What a task is, apart from the user's own attributes; kept in one place so that it meets none of them."""
+
+    name: str
+    place: Place
+    options: TaskOptions
+    function: Callable[..., Any] | None = None
+    """The work; None when it is the instance's own ``run``."""
+    is_named: bool = False
+    """The author chose the name, rather than it being the function's."""
+    bound: dict[str, Any] = field(default_factory=dict)
+    origin: "Task | None" = None
+    """The task this one was bound from."""
+    owner: Any = None
+    """The instance, for a task that is a method."""
+    attribute: tuple[type, str] | None = None
+    """The class and the name under which it is a method there."""
+    signature: Signature | None = None
+
+
+class Task:
+    """A step of a flow. Use ``@task`` on a function, or subclass it and write ``run``.
+
+    >>> class Load(Task):
+    ...     def run(self, rows):
+    ...         return len(rows)
+    """
+
+    _definition: TaskDefinition
+    _options_of_class: ClassVar[Mapping[str, Any]] = {}
+    _template: ClassVar["Task | None"] = None
+    """A ``run`` that is itself decorated: its options are the class's."""
+    _place: ClassVar[Place | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Read the options that the class states as attributes or as keywords of its definition."""
+        super().__init_subclass__()
+        inherited = dict(cls._options_of_class)
+        stated = {
+            name: cls.__dict__[name] for name in NAMES if name in cls.__dict__ and not _is_code(cls.__dict__[name])
+        }
+        inherited.pop("name", None)
+        cls._options_of_class = {**inherited, **stated, **options}
+        run = next(vars(base)["run"] for base in cls.__mro__ if "run" in vars(base))
+        cls._template = run if isinstance(run, Task) else None
+        cls._place = find_place()
+        registry = active()
+        if registry is not None and cls.run is not Task.run:
+            registry.classes.append(cls)
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make the task whole here: a subclass that forgets ``super().__init__()`` works all the same."""
+        self = super().__new__(cls)
+        if cls is not Task:
+            self._define_class()
+        return self
+
+    def __init__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> None:
+        if type(self) is Task:
+            self._define_function(fn, options)
+        elif fn is not None:
+            raise DefinitionError(f"{type(self).__name__}() takes options by name only, and got {fn!r}")
+        elif options:
+            self._define_class(options)
+
+    @property
+    def name(self) -> str:
+        """The task's name in runs, results and logs."""
+        return self._definition.name
+
+    @property
+    def fn(self) -> Callable[..., Any]:
+        """The user's own function, without the engine around it."""
+        definition = self._definition
+        if definition.function is None:
+            return self.run
+        return (
+            definition.function if definition.owner is None else types.MethodType(definition.function, definition.owner)
+        )
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the work: a subclass says how."""
+        return self.fn(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here, with its retries, and return its value."""
+        return engine(f"task {self.name}").call_task(self, args, kwargs)
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Start the task beside the caller, inside a flow, and return its future."""
+        return engine(f"task {self.name}").submit_task(self, args, kwargs)
+
+    def bind(self, /, *args: Any, **values: Any) -> Self:
+        """Return a new task with some parameters filled, by values or by the results of other tasks."""
+        signature = signature_of(self)
+        if signature.raw is not None and args:
+            try:
+                values = {**signature.raw.bind_partial(*args).arguments, **values}
+            except TypeError as error:
+                raise DefinitionError(f"task {self.name} cannot be bound: {error}") from None
+        for name in values:
+            if name not in signature.names() and not signature.takes_any_keyword:
+                raise DefinitionError(
+                    f"task {self.name} has no parameter {name!r}{did_you_mean(name, signature.names())}"
+                )
+        return self._copy(bound={**self._definition.bound, **values}, origin=self, place=find_place())
+
+    def with_options(self, **options: Any) -> Self:
+        """Return a new task that differs in the given options."""
+        given = {name: value for name, value in options.items() if value is not None}
+        name = given.pop("name", None)
+        old = self._definition.options
+        new = parse_task_options(given, f"task {self.name}", old.description)
+        kept = {key: getattr(old, key) for key in TaskOptions.__slots__ if not _mentions(given, key)}
+        changed = {"name": parse_name(name, "task"), "is_named": True} if name else {}
+        return self._copy(options=replace(new, **kept), origin=self, place=find_place(), **changed)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> "Task":
+        """Behave as a method: seen through an instance, the task works on that instance."""
+        definition = self._definition
+        if instance is None or definition.function is None or definition.owner is not None:
+            return self
+        bound = self._copy(owner=instance, origin=self, signature=None)
+        if definition.attribute is not None and hasattr(instance, "__dict__"):
+            # Kept, so that the same method of the same instance is the same task every time.
+            instance.__dict__[definition.attribute[1]] = bound
+        return bound
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self._definition.function is not None:
+            self._definition.attribute = (owner, name)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    def _define_function(self, fn: Callable[..., Any] | None, options: dict[str, Any]) -> None:
+        if isinstance(fn, staticmethod):
+            fn = fn.__func__
+        if isinstance(fn, Task) or not callable(fn):
+            raise DefinitionError(f"a task is made of a function, and {fn!r} is none")
+        given = options.get("name")
+        name = parse_name(given or getattr(fn, "__name__", type(fn).__name__), "task")
+        self._define(name, fn, options, getattr(fn, "__doc__", None))
+        self.__doc__ = getattr(fn, "__doc__", None)
+
+    def _define_class(self, options: Mapping[str, Any] | None = None) -> None:
+        cls = type(self)
+        template = cls._template
+        if cls.run is Task.run:
+            raise DefinitionError(f"class {cls.__name__} has no run method: that is where a task does its work")
+        merged = {**cls._options_of_class, **(options or {})}
+        name = parse_name(merged.get("name") or cls.__name__, "task")
+        self._define(name, None, merged, cls.__doc__ if cls.__doc__ is not Task.__doc__ else None)
+        if template is not None:
+            self._definition.function = template._definition.function
+            self._definition.owner = self
+            if not any(key in merged for key in NAMES if key != "name"):
+                self._definition.options = template._definition.options
+
+    def _define(self, name: str, fn: Callable[..., Any] | None, options: Mapping[str, Any], doc: str | None) -> None:
+        parsed = parse_task_options(options, f"task {name}", (doc or "").strip())
+        self._definition = TaskDefinition(name, find_place(), parsed, fn, bool(options.get("name")))
+        self._register()
+        values = options.get("parameters")
+        if values is not None:
+            if not isinstance(values, Mapping):
+                raise DefinitionError(f"parameters of task {name} must be a dict; they are {values!r}")
+            self._definition.bound = self._checked(values)
+
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        signature = signature_of(self)
+        for name in values:
+            if name not in signature.names() and not signature.takes_any_keyword:
+                raise DefinitionError(
+                    f"task {self.name} has no parameter {name!r}{did_you_mean(name, signature.names())}"
+                )
+        return dict(values)
+
+    def _copy(self, **changes: Any) -> Self:
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._definition = replace(self._definition, **changes)
+        if self._definition.owner is self:
+            new._definition.owner = new
+        new._register()
+        return new
+
+    def _register(self) -> None:
+        registry = active()
+        if registry is not None:
+            registry.tasks.append(self)
+
+
+def signature_of(task: Task) -> Signature:
+    """Return the parameters of *task*'s work, read once."""
+    definition = task._definition
+    if definition.signature is None:
+        definition.signature = read_signature(task.fn)
+    return definition.signature
+
+
+def make_instance(cls: type[Task]) -> Task:
+    """Make the task of a class that was named where a task was meant."""
+    try:
+        made = cls()
+    except TypeError as error:
+        line = cls._place.line if cls._place else None
+        raise DefinitionError(
+            f"class {cls.__name__} cannot be made into a task by itself: {error}", line=line
+        ) from None
+    if cls._place is not None:
+        made._definition.place = cls._place
+    return made
+
+
+def definition_of(task: Task) -> TaskDefinition:
+    """Return what *task* is."""
+    return task._definition
+
+
+@overload
+def task(fn: Callable[..., Any] | type, /) -> Any: ...
+
+
+@overload
+def task(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any] | type], Any]: ...
+
+
+def task(fn: Any = None, /, **options: Any) -> Any:
+    """Make a task of a function, a method or a class with a ``run`` method.
+
+    >>> @task(retries=3, retry_delay_seconds=10)
+    ... def fetch(url): ...
+    """
+    if fn is None:
+        parse_task_options(options, "the task", "")
+        return lambda decorated: task(decorated, **options)
+    if isinstance(fn, type):
+        return _task_class(fn, options)
+    return Task(fn, **options)
+
+
+def _task_class(cls: type, options: dict[str, Any]) -> type[Task]:
+    """Return *cls* as a class of tasks under its own name."""
+    if issubclass(cls, Task):
+        cls._options_of_class = {**cls._options_of_class, **options}
+        return cls
+    if not callable(getattr(cls, "run", None)):
+        raise DefinitionError(f"class {cls.__name__} has no run method: that is where a task does its work")
+    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    return types.new_class(cls.__name__, (cls, Task), options, lambda namespace: namespace.update(body))
+
+
+def _mentions(options: Mapping[str, Any], key: str) -> bool:
+    """Tell whether *options* say something about the field *key* of the parsed options."""
+    spellings = {
+        "retry": ("retry", "retry_kwargs", "retries", "retry_delay_seconds", "retry_jitter_factor"),
+        "timeout": ("timeout", "timeout_seconds"),
+    }
+    return any(name in options for name in spellings.get(key, (key,)))
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, types.FunctionType | property | staticmethod | classmethod)

@@ -1,0 +1,193 @@
+"""The run's log: everything the run prints or logs, one line each, with its time, task and level.
+
+Every line is written as it is complete, so that nothing is lost when the process dies; a text of many lines is one
+write. What children of the run write to the streams themselves goes into the same file as it is.
+"""
+
+import io
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any, Final, TextIO
+
+from tidemill.authoring.context import CURRENT_TASK
+
+_PARTIAL_LIMIT: Final = 64 * 1024
+_LEVELS: Final = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
+
+
+class RunLog:
+    """Appends lines to the log of one run, up to a limit."""
+
+    def __init__(self, fd: int, limit: int) -> None:
+        self._fd = fd
+        self._left = limit
+        self._limit = limit
+        self._lock = threading.RLock()
+        self._second = -1
+        self._stamp = ""
+
+    def write(self, task: str, level: str, text: str) -> None:
+        """Write *text*, each of its lines with its own prefix."""
+        if self._left <= 0:
+            return
+        prefix = f"{self._now()} [{task}] {level} "
+        if "\n" in text:
+            text = text.rstrip("\n").replace("\n", f"\n{prefix}")
+        data = f"{prefix}{text}\n".encode("utf-8", "backslashreplace")
+        with self._lock:
+            if self._left <= 0:
+                return
+            self._left -= len(data)
+            if self._left <= 0:
+                mark = f"{self._now()} [-] WARNING output truncated: the limit of {self._limit} bytes is reached\n"
+                data = mark.encode()
+            self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        # A full disk must not fail the task that prints.
+        with suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def _now(self) -> str:
+        seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+        if seconds != self._second:
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+            self._second = seconds
+        return f"{self._stamp}.{micros:06d}Z"
+
+
+class CapturedStream(io.TextIOBase):
+    """Stands in for stdout or stderr: whole lines go to the log, and to a terminal if there is one."""
+
+    def __init__(self, log: RunLog, level: str, fd: int, echo: TextIO | None = None) -> None:
+        self._log = log
+        self._level = level
+        self._fd = fd
+        self._echo = echo
+        self._partial: dict[str, str] = {}
+        self.buffer = _CapturedBytes(self)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What the log is written in."""
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """How what cannot be encoded is shown."""
+        return "backslashreplace"
+
+    def writable(self) -> bool:
+        """Take output."""
+        return True
+
+    def isatty(self) -> bool:
+        """Be a terminal where the output goes to one as well."""
+        return self._echo is not None and self._echo.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor that children of the run write to."""
+        return self._fd
+
+    def write(self, text: str) -> int:
+        """Log the whole lines of *text*, and keep the rest until its line is complete."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._echo is not None:
+            with suppress(OSError, ValueError):
+                self._echo.write(text)
+        task = task_name()
+        whole, newline, rest = (self._partial.pop(task, "") + text).rpartition("\n")
+        if newline:
+            self._log.write(task, self._level, whole)
+        if rest:
+            if len(rest) > _PARTIAL_LIMIT:
+                self._log.write(task, self._level, rest)
+            else:
+                self._partial[task] = rest
+        return len(text)
+
+    def flush(self) -> None:
+        """Show the terminal what it has; the log has every whole line already."""
+        if self._echo is not None:
+            with suppress(OSError, ValueError):
+                self._echo.flush()
+
+    def finish(self) -> None:
+        """Log the lines that were never ended."""
+        for task in list(self._partial):
+            self._log.write(task, self._level, self._partial.pop(task))
+        self.flush()
+
+
+class _CapturedBytes(io.RawIOBase):
+    """``sys.stdout.buffer``: bytes of any kind become readable text."""
+
+    def __init__(self, stream: CapturedStream) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, data: Any) -> int:
+        raw = bytes(data)
+        self._stream.write(raw.decode("utf-8", "backslashreplace"))
+        return len(raw)
+
+
+class CapturedLogging(logging.Handler):
+    """Takes what the run's code logs, whichever logger it uses."""
+
+    def __init__(self, log: RunLog, echo: TextIO | None = None) -> None:
+        super().__init__()
+        self._log = log
+        self._echo = echo
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record with its traceback, if it has one."""
+        try:
+            text, level = self.format(record), _level(record.levelno)
+            self._log.write(task_name(), level, text)
+            if self._echo is not None:
+                print(f"{level} {text}", file=self._echo)  # noqa: T201 - a person looks at this terminal
+        except Exception:
+            self.handleError(record)
+
+
+class Capture:
+    """Standard output, standard error and logging of this process go to the run's log until the process ends."""
+
+    def __init__(self, log: RunLog, *, terminal: bool = False) -> None:
+        self._out = CapturedStream(log, "OUT", 1, sys.stdout if terminal else None)
+        self._err = CapturedStream(log, "ERR", 2, sys.stderr if terminal else None)
+        self._logging = CapturedLogging(log, sys.stderr if terminal else None)
+
+    def install(self) -> None:
+        """Take over."""
+        sys.stdout, sys.stderr = self._out, self._err
+        root = logging.getLogger()
+        root.handlers[:] = [self._logging]
+        root.setLevel(logging.INFO)
+
+    def finish(self) -> None:
+        """Log what is left of unfinished lines."""
+        self._out.finish()
+        self._err.finish()
+
+
+def task_name() -> str:
+    """Return the name of the task whose code runs here, ``-`` outside of tasks."""
+    task = CURRENT_TASK.get()
+    return "-" if task is None else task.name
+
+
+def _level(number: int) -> str:
+    return next((name for least, name in _LEVELS if number >= least), "DEBUG")

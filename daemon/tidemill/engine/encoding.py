@@ -1,0 +1,94 @@
+"""The stored forms of a value: JSON when it is exactly JSON, else a pickle; and what a person may see of it."""
+
+import reprlib
+from typing import Any, Final
+
+import msgspec
+
+from tidemill.engine.failures import shorten
+
+PREVIEW_LIMIT: Final = 1000
+_INT_LIMIT: Final = 2**63
+_json = msgspec.json.Encoder().encode
+
+
+class Unstorable(Exception):
+    """Raised when a value has no stored form."""
+
+
+def encode(value: Any) -> tuple[str, bytes]:
+    """Return the name of the encoding and the stored form, or raise Unstorable with the reason."""
+    if is_json(value):
+        try:
+            return "json", _json(value)
+        except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError):
+            pass
+    return "cloudpickle", _pickle(value)
+
+
+def decode(encoding: str, data: bytes) -> Any:
+    """Return the value of a stored form; a pickle may run code, so this belongs in run processes only."""
+    if encoding == "json":
+        return msgspec.json.decode(data)
+    import pickle
+
+    return pickle.loads(data)
+
+
+def is_json(value: Any) -> bool:
+    """Tell whether reading *value* back from JSON gives the same value, types included."""
+    try:
+        return _is_json(value)
+    except RecursionError:
+        return False
+
+
+def preview(value: Any, encoding: str, data: bytes) -> str:
+    """Return readable text of at most a thousand characters."""
+    if encoding == "json":
+        text = data[: 4 * PREVIEW_LIMIT].decode("utf-8", "ignore")
+        return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
+    return look(value)
+
+
+def look(value: Any) -> str:
+    """Return how *value* looks, shortened, whatever its own method does."""
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = short.maxlong = PREVIEW_LIMIT
+    short.maxlist = short.maxtuple = short.maxset = short.maxfrozenset = short.maxdict = 50
+    try:
+        text = shorten(short.repr(value), 10 * PREVIEW_LIMIT)
+    except BaseException as error:
+        text = f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
+    return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
+
+
+def _is_json(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_INT_LIMIT <= value < _INT_LIMIT
+    if kind is float:
+        return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124 - not a number
+    if kind is list:
+        return all(map(_is_json, value))
+    if kind is dict:
+        return all(type(key) is str for key in value) and all(map(_is_json, value.values()))
+    return False
+
+
+def _pickle(value: Any) -> bytes:
+    import pickle
+
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        # Lambdas, local classes: the standard pickle knows them by name only.
+        import cloudpickle
+
+        try:
+            pickled: bytes = cloudpickle.dumps(value)
+        except Exception as error:
+            raise Unstorable(f"{type(error).__name__}: {error}") from error
+        return pickled

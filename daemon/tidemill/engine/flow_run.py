@@ -1,0 +1,71 @@
+"""Carries out one flow of either style, and judges how it went."""
+
+from collections.abc import Mapping
+from contextvars import Token
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidemill.authoring.context import CURRENT_RUN, LiveRun
+from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.states import State
+from tidemill.engine.function_run import carry_out_function
+from tidemill.engine.graph import Graph, build_graph
+from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.interrupts import Cancelled
+from tidemill.engine.parameters import check_parameters, flow_parameters
+from tidemill.engine.run import Run
+from tidemill.engine.task_run import TaskRun
+from tidemill.engine.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A flow is ready to be carried out with these parameters."""
+
+    flow: Flow
+    run: Run
+    graph: Graph | None
+    parameters: dict[str, Any]
+
+
+def prepare(flow: Flow, run: Run, given: Mapping[str, Any]) -> Prepared:
+    """Build the flow's graph and convert its parameters, or refuse what cannot be run."""
+    graph = None if isinstance(flow, FunctionFlow) else build_graph(flow)
+    values = check_parameters(flow, flow_parameters(flow, graph), given)
+    run.context = replace(run.context, flow_name=flow.name, parameters=values)
+    return Prepared(flow, run, graph, values)
+
+
+def carry_out(prepared: Prepared) -> Verdict:
+    """Carry out a prepared flow, this thread taking part, and judge it."""
+    run, flow = prepared.run, prepared.flow
+    token: Token[LiveRun | None] = CURRENT_RUN.set(run)
+    try:
+        if isinstance(flow, FunctionFlow):
+            return carry_out_function(flow, run, prepared.parameters)
+        graph_run = GraphRun(run, prepared.graph or build_graph(flow), prepared.parameters)
+        graph_run.carry_out()
+        return judge_graph(run, graph_run.task_runs)
+    finally:
+        CURRENT_RUN.reset(token)
+
+
+def judge_graph(run: Run, task_runs: list[TaskRun]) -> Verdict:
+    """Say how a graph went: it completed when every task did."""
+    if run.interruption is Cancelled:
+        return Verdict(State.CANCELLED)
+    if run.interruption is not None:
+        return Verdict(State.TIMED_OUT, ErrorInfo("TimeoutError", "the run took longer than its time-out"))
+    bad = failed(task_runs)
+    if not bad:
+        return Verdict(State.COMPLETED)
+    return Verdict(State.FAILED, summarise(bad), exception=bad[0].error)
+
+
+def summarise(bad: list[TaskRun]) -> ErrorInfo:
+    """Return the first failure as the run's, with a count of the others."""
+    first = bad[0]
+    failure = first.failure or ErrorInfo("Failed", "")
+    others = f" (and {len(bad) - 1} more failed)" if len(bad) > 1 else ""
+    return failure._replace(message=f"task {first.name}: {failure.message}{others}")

@@ -1,0 +1,62 @@
+"""Loads a flow file in a process of its own and answers with its manifest."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from tidemill.domain.errors import FlowFileError
+from tidemill.domain.manifests import FileManifest, FlowManifest, Problem, SourceFile
+from tidemill.domain.runs import InspectionOrder
+from tidemill.engine.collecting import collect
+from tidemill.engine.loading import load_file
+from tidemill.engine.manifest import describe_flow
+
+
+def inspect(order: InspectionOrder) -> FileManifest:
+    """Return everything the file declares, or why it cannot be used; raise nothing of the file's."""
+    path = os.path.realpath(order.path)
+    kept = {} if order.source is None else {path: order.source}
+    with suppress(OSError):
+        # Relative paths at module level mean what they mean in a run.
+        os.chdir(os.path.dirname(path))  # noqa: PTH120
+    try:
+        file = load_file(path, order.root, kept)
+    except FlowFileError as error:
+        return FileManifest(
+            path=path, hash=_hash_file(kept.get(path, path)), errors=(Problem(error.reason, error.line),)
+        )
+    try:
+        found = collect(file)
+    except Exception as error:
+        problem = Problem(f"{type(error).__name__}: {error}", getattr(error, "line", None))
+        return FileManifest(path=path, hash=_hash(file.source), errors=(problem,))
+    flows: list[FlowManifest] = []
+    errors = list(found.errors)
+    for flow in found.flows:
+        manifest, problems = describe_flow(flow)
+        errors += problems
+        if manifest is not None:
+            flows.append(manifest)
+    imports = tuple(SourceFile(name, _hash(data)) for name, data in sorted(file.sources.imported.items()))
+    return FileManifest(
+        path=path,
+        hash=_hash(file.source),
+        flows=tuple(flows),
+        imports=imports,
+        errors=tuple(sorted(errors, key=lambda problem: problem.line or 0)),
+        warnings=tuple(found.warnings),
+    )
+
+
+def _hash(data: bytes) -> str:
+    # hashlib brings OpenSSL with it, which no run needs.
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def _hash_file(path: str) -> str:
+    try:
+        return _hash(Path(path).read_bytes())
+    except OSError:
+        return ""

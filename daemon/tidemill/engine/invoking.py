@@ -1,0 +1,92 @@
+"""The one place where user code is called: a task's, or a flow's own body."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from tidemill.engine.warden import Call, pending_interrupt
+
+if TYPE_CHECKING:
+    from tidemill.engine.run import Run
+
+
+def invoke_code(
+    run: "Run",
+    call: Call,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    timeout: float | None,
+) -> tuple[Any, BaseException | None]:
+    """Call *fn*, and return its value or what it raised, be it an interrupt of the engine's."""
+    warden = run.warden
+    thread = threading.get_ident()
+    outer = warden.calls.get(thread)
+    call.outer, call.interrupt, call.noticed, call.thread = outer, None, False, thread
+    unwatch = None
+    error: BaseException | None = None
+    value: Any = None
+    try:
+        warden.calls[thread] = call
+        if timeout is not None:
+            unwatch = warden.watch(call, timeout)
+        if run.interruption is not None:
+            # It came between the queue and here, when there was no call yet to interrupt.
+            raise run.interruption
+        value = fn(*args, **kwargs)
+        if type(value) is CoroutineType:
+            value = run_coroutine(value)
+        warden.calls[thread] = outer
+    except BaseException as raised:
+        warden.calls[thread] = outer
+        error = raised
+    call.thread = None
+    if unwatch is not None:
+        unwatch()
+    if call.interrupt is not None:
+        warden.release(call, thread)
+    return value, error
+
+
+class Shield:
+    """The engine works on behalf of user code, in its thread, and is not to be torn out of that."""
+
+    __slots__ = ("_call", "_was")
+
+    def __init__(self, run: "Run") -> None:
+        self._call = run.warden.calls.get(threading.get_ident())
+        self._was = False
+
+    def __enter__(self) -> None:
+        if self._call is not None:
+            self._was, self._call.shielded = self._call.shielded, True
+
+    def __exit__(self, *_: object) -> None:
+        if self._call is not None:
+            self._call.shielded = self._was
+            pending = None if self._was else pending_interrupt(self._call)
+            if pending is not None:
+                raise pending
+
+
+def run_coroutine(coroutine: Any) -> Any:
+    """Run what an async function returned to its end."""
+    # asyncio costs tens of milliseconds, and most flows have no use for it.
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def in_event_loop() -> bool:
+    """Tell whether the calling code runs inside an event loop."""
+    if "asyncio" not in sys.modules:
+        return False
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""Describes a flow as the plain data that the daemon works on."""
+
+from typing import Any
+
+import msgspec
+
+from tidemill.authoring.flows import Flow
+from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.signatures import MISSING, Parameter
+from tidemill.authoring.tasks import definition_of
+from tidemill.domain.errors import DefinitionError, ParameterError, TidemillError
+from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
+from tidemill.engine.graph import Node, build_graph
+from tidemill.engine.parameters import check_parameters, default_of, flow_parameters, is_required, takes_any
+
+
+def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
+    """Return the manifest of *flow* and what is wrong with it; no manifest when it cannot run at all."""
+    line = flow.place.line
+    try:
+        graph = None if flow.style == "function" else build_graph(flow)
+        asked = flow_parameters(flow, graph)
+    except DefinitionError as error:
+        return None, [Problem(error.message, error.line or line)]
+    problems = [Problem(message, line) for message in _wrong_parameters(flow, asked)]
+    options = flow.options
+    manifest = FlowManifest(
+        name=flow.name,
+        style=flow.style,
+        line=line,
+        description=options.description,
+        tags=options.tags,
+        parameters=tuple(_parameter(name, asking, flow) for name, asking in asked.items()),
+        tasks=tuple(_task(node) for node in graph.nodes) if graph else (),
+        schedules=options.schedules,
+        catchup=options.catchup,
+        grace=options.grace,
+        overlap=options.overlap,
+        max_active_runs=options.max_active_runs,
+        timeout=options.timeout,
+        priority=options.priority,
+        max_workers=options.max_workers,
+    )
+    return manifest, problems
+
+
+def _wrong_parameters(flow: Flow, asked: dict[str, list[Parameter]]) -> list[str]:
+    """Return a sentence for everything the flow's own parameters and its schedules' ones get wrong."""
+    wrong = []
+    for name in flow.options.parameters:
+        if name not in asked and not takes_any(flow):
+            wrong.append(f"flow {flow.name} has no parameter {name!r}{did_you_mean(name, asked)}")
+    for schedule in flow.options.schedules:
+        try:
+            check_parameters(flow, asked, schedule.parameters)
+        except ParameterError as error:
+            wrong.append(f"the schedule {_name(schedule)}: {error.message}")
+        except TidemillError as error:
+            wrong.append(f"the schedule {_name(schedule)}: {error}")
+    return list(dict.fromkeys(wrong))
+
+
+def _name(schedule: Any) -> str:
+    return f"{schedule.kind} {schedule.expression}".strip()
+
+
+def _parameter(name: str, asking: list[Parameter], flow: Flow) -> ParameterManifest:
+    required = is_required(name, asking, flow)
+    default = default_of(name, asking, flow)
+    return ParameterManifest(name, asking[0].written, required, None if default is MISSING else _as_json(default))
+
+
+def _task(node: Node) -> TaskManifest:
+    options = definition_of(node.task).options
+    return TaskManifest(node.name, node.index, node.upstream, options.description, options.retry.max_retries)
+
+
+def _as_json(value: Any) -> Any:
+    """Return *value* as JSON would hold it, else as it looks."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except Exception:
+        return safe_repr(value)
+
+
+def safe_repr(value: Any) -> str:
+    """Return how *value* looks, whatever its own method does."""
+    try:
+        return repr(value)[:1000]
+    except Exception as error:
+        return f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"

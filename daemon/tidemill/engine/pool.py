@@ -1,0 +1,123 @@
+"""A few threads that take calls from one queue; the thread that owns the work takes part.
+
+Threads are started one by one, when something is ready and nobody is free. A call returns its successor to be
+carried on by the same thread, which spares a chain of tasks every hand-over. A wait until a later moment holds no thread.
+"""
+
+import contextvars
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Call = Callable[[], Any]
+"""Does a piece of work and returns the one that follows it, or None."""
+
+
+class Pool:
+    """Carries out calls in at most *limit* threads."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._changed = threading.Condition(threading.Lock())
+        self._ready: deque[Call] = deque()
+        self._later: list[tuple[float, int, Call]] = []
+        self._order = itertools.count()
+        self._threads = 0
+        self._idle = 0
+        self._closed = False
+
+    def put(self, calls: Iterable[Call]) -> None:
+        """Add calls that can begin now, in this order."""
+        with self._changed:
+            self._ready.extend(calls)
+            self._call_up()
+
+    def put_later(self, delay: float, call: Call) -> None:
+        """Add a call that can begin *delay* seconds from now."""
+        with self._changed:
+            heapq.heappush(self._later, (self._clock() + delay, next(self._order), call))
+            if self._idle:
+                self._changed.notify()
+            else:
+                self._start()
+
+    def work(self, done: Callable[[], bool]) -> None:
+        """Take part until *done*, which is asked again after every call and every ``wake``."""
+        with self._changed:
+            self._threads += 1
+        try:
+            self._carry_out(done)
+        finally:
+            with self._changed:
+                self._threads -= 1
+
+    def wake(self) -> None:
+        """Let everybody who takes part ask again whether the work is done."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Send the threads home as soon as they are free; what was not begun is forgotten."""
+        with self._changed:
+            self._closed = True
+            self._ready.clear()
+            self._later.clear()
+            self._changed.notify_all()
+
+    def _carry_out(self, done: Callable[[], bool]) -> None:
+        while (call := self._take(done)) is not None:
+            while call is not None:
+                call = call()
+
+    def _take(self, done: Callable[[], bool]) -> Call | None:
+        with self._changed:
+            while not self._closed and not done():
+                wait = self._ripen()
+                if self._ready:
+                    call = self._ready.popleft()
+                    self._call_up()
+                    return call
+                self._idle += 1
+                try:
+                    self._changed.wait(wait)
+                finally:
+                    self._idle -= 1
+            return None
+
+    def _ripen(self) -> float | None:
+        """Move what is due to the queue, and return the seconds until the next is; the lock is held."""
+        while self._later:
+            wait = self._later[0][0] - self._clock()
+            if wait > 0:
+                return wait
+            self._ready.append(heapq.heappop(self._later)[2])
+        return None
+
+    def _call_up(self) -> None:
+        """Let one more thread look at the queue, if there is something in it; the lock is held."""
+        if not self._ready:
+            return
+        if self._idle:
+            self._changed.notify()
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        if self._threads >= self._limit or self._closed:
+            return
+        self._threads += 1
+        context = contextvars.copy_context()
+        # Daemons, so that a task nobody can interrupt does not hold the process at its end.
+        thread = threading.Thread(target=context.run, args=(self._serve,), name="tidemill", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads -= 1
+
+    def _serve(self) -> None:
+        self._carry_out(lambda: False)

@@ -1,0 +1,160 @@
+"""A run process from its first event to its last: what the fork server's child and ``python -m tidemill.engine`` do."""
+
+import _thread
+import faulthandler
+import os
+import signal
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tidemill.authoring.calling import install
+from tidemill.authoring.context import RunContext
+from tidemill.authoring.flows import Flow
+from tidemill.authoring.naming import did_you_mean
+from tidemill.domain.errors import DefinitionError, FlowFileError, NotFound, TidemillError
+from tidemill.domain.events import RunEnded, RunStarted, TaskEnded
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.runs import RunOrder
+from tidemill.domain.states import State
+from tidemill.engine.calling import InPlace
+from tidemill.engine.capture import Capture, RunLog
+from tidemill.engine.collecting import collect
+from tidemill.engine.failures import describe
+from tidemill.engine.flow_run import Verdict, carry_out, prepare
+from tidemill.engine.interrupts import Cancelled
+from tidemill.engine.loading import load_file
+from tidemill.engine.results import HistoryResult
+from tidemill.engine.run import Run
+from tidemill.engine.warden import Call
+from tidemill.journal.processes import boot_id, start_time
+from tidemill.journal.writer import JournalWriter
+
+
+def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, terminal: bool = False) -> State:
+    """Carry out *order* in this process, and return how the run ended; its journal tells the rest."""
+    journal = JournalWriter(journal_fd, hint_fd)
+    capture = Capture(RunLog(log_fd, order.log_limit), terminal=terminal)
+    capture.install()
+    with suppress(RuntimeError, ValueError, OSError):
+        faulthandler.enable(log_fd)
+    run = _open_run(order, journal)
+    pid = os.getpid()
+    journal.write(RunStarted(run.now(), pid, start_time(pid) or 0, boot_id()))
+    _listen_for_cancel(run)
+    try:
+        verdict = _carry_out(order, run)
+    except BaseException as error:
+        verdict = Verdict(State.FAILED, describe(error), exception=error)
+    if os.getpid() != pid:
+        # A copy that user code forked and let run on: the run is not its to end.
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    run.pool.close()
+    run.warden.close()
+    capture.finish()
+    run.sink.write(RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result))
+    if terminal and verdict.error is not None:
+        sys.stderr.write(f"{verdict.error.line}\n")
+    return verdict.state
+
+
+def _open_run(order: RunOrder, journal: JournalWriter) -> Run:
+    install(InPlace)
+    context = RunContext(
+        run_id=order.run,
+        flow_name=order.flow,
+        parameters=dict(order.parameters),
+        attempt=order.attempt,
+        scheduled_for=datetime.fromisoformat(order.scheduled_for) if order.scheduled_for else None,
+        trigger=order.trigger,
+        folder=Path(order.path).parent,
+    )
+    keeper = HistoryResult(Path(order.results_dir))
+    return Run(context, journal, keeper, max_workers=order.max_workers, finished=order.resume, stuck=_end_group)
+
+
+def _carry_out(order: RunOrder, run: Run) -> Verdict:
+    os.environ.update(order.environment)
+    with suppress(OSError):
+        # Relative paths in a flow are relative to its file.
+        os.chdir(run.context.folder)
+    run.warden.open()
+    if order.timeout is not None:
+        run.warden.at(order.timeout, run.expire)
+    try:
+        file = load_file(order.path, order.root, order.sources)
+        flow = choose_flow(collect(file).flows, order.flow)
+    except (FlowFileError, NotFound, DefinitionError) as error:
+        return Verdict(State.FAILED, describe(error.__cause__ or error)._replace(message=str(error)))
+    if not order.flow:
+        run.note(f"flow {flow.name}")
+    try:
+        prepared = prepare(flow, run, order.parameters)
+    except TidemillError as error:
+        return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
+    if order.timeout is None and flow.options.timeout is not None:
+        run.warden.at(flow.options.timeout, run.expire)
+    return carry_out(prepared)
+
+
+def choose_flow(flows: list[Flow], name: str) -> Flow:
+    """Return the flow called *name*, or the only one when no name is given."""
+    names = [flow.name for flow in flows]
+    if not name:
+        if len(flows) == 1:
+            return flows[0]
+        if not flows:
+            raise NotFound("the file declares no flow and no task")
+        raise NotFound(f"the file declares several flows: {', '.join(names)}; name one with FILE:FLOW")
+    for flow in flows:
+        if flow.name == name:
+            return flow
+    raise NotFound(f"the file declares no flow called {name!r}{did_you_mean(name, names)}")
+
+
+def _listen_for_cancel(run: Run) -> None:
+    owner = os.getpid()
+
+    def on_signal(number: int, _: Any) -> None:
+        if os.getpid() != owner:
+            # A child that user code forked inherits this handler, but the signal is meant for itself.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        # Not here: the main thread may hold any of the engine's locks at this moment.
+        _thread.start_new_thread(run.cancel, ())
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def _end_group(run: Run, call: Call) -> None:
+    """Record the verdict on code that no exception can reach, and end the process with all its children."""
+    with run.lock:
+        whole = run.interruption
+        now = run.now()
+        for task_run in run.task_runs:
+            if task_run.state in (State.RUNNING, State.RETRYING):
+                overdue = task_run is call and whole is not Cancelled
+                state = State.TIMED_OUT if overdue else State.CANCELLED
+                error = (
+                    ErrorInfo("TimeoutError", f"task {task_run.name} was killed: its time-out passed")
+                    if overdue
+                    else None
+                )
+                run.sink.write(
+                    TaskEnded(
+                        now, task_run.index, task_run.name, state.value, task_run.attempt, task_run.started_at, error
+                    )
+                )
+        if whole is Cancelled:
+            run.sink.write(RunEnded(now, State.CANCELLED.value))
+        else:
+            message = "the run was killed: its code did not end when its time-out passed"
+            run.sink.write(RunEnded(now, State.TIMED_OUT.value, ErrorInfo("TimeoutError", message)))
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)

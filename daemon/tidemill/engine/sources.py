@@ -1,0 +1,108 @@
+"""Imports of helper modules from the watched folder: from the inspected text, and with a record of each.
+
+A run executes the version that was inspected, also when a helper was edited or deleted since. Nothing is written into
+the folder: no ``__pycache__`` beside a person's flows.
+"""
+
+import linecache
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
+from importlib.util import decode_source, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class Sources:
+    """Texts kept at inspection, by real path, and which files of the folder were read."""
+
+    def __init__(self, folders: Sequence[str], kept: Mapping[str, str]) -> None:
+        self.folders = tuple(dict.fromkeys(os.path.realpath(folder) for folder in folders))
+        self.kept = kept
+        self.imported: dict[str, bytes] = {}
+        """What was read of helper modules, by real path."""
+
+    def holds(self, path: str) -> bool:
+        """Tell whether *path* lies in a folder that flows are imported from."""
+        return any(path == folder or path.startswith(f"{folder}/") for folder in self.folders)
+
+    def read(self, path: str) -> bytes:
+        """Return the text of *path*: the kept one, else the file's own."""
+        kept = self.kept.get(path)
+        data = Path(path if kept is None else kept).read_bytes()
+        if kept is not None:
+            self.show_in_tracebacks(path, data)
+        return data
+
+    def show_in_tracebacks(self, path: str, data: bytes) -> None:
+        """Let tracebacks quote the text that runs, not the one that has since been written over it."""
+        try:
+            text = decode_source(data)
+        except (SyntaxError, UnicodeDecodeError):
+            return
+        # No modification time: linecache then never looks at the file.
+        linecache.cache[path] = (len(data), None, text.splitlines(keepends=True), path)
+
+
+class KeptLoader(SourceFileLoader):
+    """Loads a helper module through its sources."""
+
+    def __init__(self, fullname: str, path: str, sources: Sources) -> None:
+        super().__init__(fullname, path)
+        self._sources = sources
+
+    def get_data(self, path: str) -> bytes:
+        """Return the module's text."""
+        real = os.path.realpath(path)
+        data = self._sources.read(real)
+        self._sources.imported[real] = data
+        return data
+
+    def path_stats(self, path: str) -> Any:
+        """Refuse, so that no compiled file is taken for the text."""
+        raise OSError(path)
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Write no compiled file."""
+
+
+class FolderFinder(FileFinder):
+    """Finds modules in one folder of flows, those that are only kept as well."""
+
+    def __init__(self, path: str, sources: Sources) -> None:
+        def loader(fullname: str, file: str) -> KeptLoader:
+            return KeptLoader(fullname, file, sources)
+
+        super().__init__(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (loader, [".py"]))
+        self._sources = sources
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where *fullname* is, as it was when the flow was inspected."""
+        name = fullname.rpartition(".")[2]
+        for file, is_package in ((f"{self.path}/{name}/__init__.py", True), (f"{self.path}/{name}.py", False)):
+            if os.path.realpath(file) in self._sources.kept:
+                places = [os.path.dirname(file)] if is_package else None  # noqa: PTH120 - the import system's own type
+                loader = KeptLoader(fullname, file, self._sources)
+                return spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=places)
+        return super().find_spec(fullname, target)
+
+
+def make_importable(sources: Sources) -> None:
+    """Let the process import helper modules from the folders, after everything that is installed."""
+
+    def hook(path: str) -> FolderFinder:
+        real = os.path.realpath(path)
+        if not sources.holds(real):
+            raise ImportError(path)
+        return FolderFinder(real, sources)
+
+    hooks: list[Callable[[str], Any]] = sys.path_hooks
+    hooks.insert(0, hook)
+    for folder in sources.folders:
+        if folder not in sys.path:
+            sys.path.append(folder)
+    for known in list(sys.path_importer_cache):
+        if sources.holds(os.path.realpath(known)):
+            del sys.path_importer_cache[known]

@@ -1,0 +1,172 @@
+"""Ends user code that has used up its time, or whose run was cancelled.
+
+In the main thread a signal raises, which also breaks system calls; in other threads Python's asynchronous exceptions do,
+which need Python code to be running. What cannot be reached so is told to the run, which has the last word: it
+records the verdict and ends the process group. Deadlines cost a thread, started with the first one.
+"""
+
+import heapq
+import itertools
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from tidemill.engine.interrupts import DeadlinePassed, Interrupt
+
+GRACE: Final = 2.0
+"""Seconds after which code that did not even notice is taken to be stuck."""
+CLEANUP: Final = 8.0
+"""Seconds that code has, beyond the grace, when it noticed and is cleaning up."""
+SIGNAL: Final = signal.SIGRTMIN + 3
+"""Private to the engine, so that user code may use SIGALRM as it likes."""
+
+
+class Call:
+    """User code is being called, in *thread*, by one part of the engine."""
+
+    __slots__ = ("interrupt", "noticed", "outer", "shielded", "thread")
+
+    def __init__(self) -> None:
+        self.thread: int | None = None
+        self.outer: Call | None = None
+        """The call of the same thread that this one was made in."""
+        self.interrupt: type[Interrupt] | None = None
+        self.noticed = False
+        self.shielded = False
+        """The user code has called the engine, which must not be torn out of its work."""
+
+
+class Warden:
+    """Watches the calls of one run."""
+
+    def __init__(self, stuck: Callable[[Call], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.calls: dict[int, Call | None] = {}
+        """The innermost call of each thread."""
+        self._stuck = stuck
+        self._clock = clock
+        self._changed = threading.Condition(threading.Lock())
+        self._duties: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._main: int | None = None
+        self._old_handler: Any = None
+
+    def open(self) -> None:
+        """Take the signal, where this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._main = threading.get_ident()
+            self._old_handler = signal.signal(SIGNAL, self._on_signal)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._main is not None:
+            signal.signal(SIGNAL, self._old_handler or signal.SIG_DFL)
+            self._main = None
+
+    def watch(self, call: Call, seconds: float, kind: type[Interrupt] = DeadlinePassed) -> Callable[[], None]:
+        """Interrupt *call* after so many seconds, unless the function this returns is called before."""
+        watched = [True]
+
+        def expire() -> None:
+            if watched:
+                self.interrupt(call, kind)
+
+        self._after(seconds, expire)
+        return watched.clear
+
+    def at(self, seconds: float, duty: Callable[[], None]) -> None:
+        """Do *duty* after so many seconds, in the warden's thread."""
+        self._after(seconds, duty)
+
+    def interrupt(self, call: Call, kind: type[Interrupt]) -> None:
+        """Raise *kind* in the code of *call*, and see to it that it ends."""
+        thread = call.thread
+        if thread is None or call.interrupt is not None:
+            return
+
+        class Raised(kind):  # type: ignore[misc, valid-type]
+            """The same, and it tells when the code notices."""
+
+            def __init__(self, *args: object) -> None:
+                super().__init__(*args)
+                call.noticed = True
+
+        Raised.__name__ = Raised.__qualname__ = kind.__name__
+        call.interrupt = Raised
+        self._deliver(call, thread)
+        self._after(GRACE, lambda: self._insist(call, thread))
+
+    def release(self, call: Call, thread: int) -> None:
+        """Take back an interrupt that came too late for the code it was meant for."""
+        call.thread = None
+        if call.interrupt is not None and not call.noticed and thread != self._main:
+            _raise_in(thread, None)
+
+    def _deliver(self, call: Call, thread: int) -> None:
+        if thread == self._main:
+            signal.pthread_kill(thread, SIGNAL)
+        elif not shielded(self.calls.get(thread)):
+            _raise_in(thread, call.interrupt)
+
+    def _insist(self, call: Call, thread: int) -> None:
+        """Give code that noticed the time to clean up; call the rest stuck."""
+        if call.thread != thread:
+            return
+        if call.noticed or shielded(self.calls.get(thread)):
+            self._after(CLEANUP, lambda: self._stuck(call) if call.thread == thread else None)
+        else:
+            self._stuck(call)
+
+    def _on_signal(self, *_: Any) -> None:
+        call = self.calls.get(threading.get_ident())
+        pending = None if shielded(call) else pending_interrupt(call)
+        if pending is not None:
+            raise pending
+
+    def _after(self, seconds: float, duty: Callable[[], None]) -> None:
+        with self._changed:
+            heapq.heappush(self._duties, (self._clock() + seconds, next(self._order), duty))
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._serve, name="tidemill-warden", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _serve(self) -> None:
+        while (duty := self._next()) is not None:
+            duty()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._closed:
+                wait = self._duties[0][0] - self._clock() if self._duties else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._duties)[2]
+                self._changed.wait(wait)
+            return None
+
+
+def shielded(call: Call | None) -> bool:
+    """Tell whether *call* must not be torn out of what it does."""
+    return call is not None and call.shielded
+
+
+def pending_interrupt(call: Call | None) -> type[Interrupt] | None:
+    """Return what is to be raised in *call* or in a call around it, and was not noticed yet."""
+    while call is not None:
+        if call.interrupt is not None and not call.noticed:
+            return call.interrupt
+        call = call.outer
+    return None
+
+
+def _raise_in(thread: int, kind: type[Interrupt] | None) -> None:
+    # ctypes costs milliseconds and is needed only when something has to be ended.
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None if kind is None else ctypes.py_object(kind))
