@@ -73,6 +73,8 @@ def _start_of(path: Path, count: int) -> int:
     held = b""
     with file:
         place = file.seek(0, os.SEEK_END)
+        if count == 0:
+            return place
         while place > 0:
             begin = max(place - _PIECE, 0)
             file.seek(begin)

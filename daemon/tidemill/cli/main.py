@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from tidemill.cli import exits
+from tidemill.cli.invocation import Invocation
 from tidemill.cli.program import program
 from tidemill.cli.terminal import neutral_lines
 from tidemill.domain.errors import TidemillError
@@ -14,14 +15,14 @@ from tidemill.domain.errors import TidemillError
 _PLACES = ("--config", "--flows", "--state")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that *arguments* name and return how it ended."""
+def main(arguments: Sequence[str] | None = None, invocation: Invocation | None = None) -> int:
+    """Run the command that *arguments* name and return how it ended; *invocation* stands in for the options."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding gets escapes in place of what it cannot show.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        ended = program.main(args=arguments, prog_name="tidemill", standalone_mode=False)
+        ended = program.main(args=arguments, prog_name="tidemill", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_the_pipe()

@@ -25,6 +25,11 @@ def specs_of(flow: Mapping[str, Any], default_zone: str | None) -> list[Schedule
     return [ScheduleSpec(**fields).in_zone(default_zone) for fields in manifest.get("schedules") or ()]
 
 
+def is_held_back(flow: Mapping[str, Any]) -> bool:
+    """Tell whether the flow's schedules start nothing now: it is paused, or its file has left the folder."""
+    return bool(flow.get("paused")) or not flow.get("active", True)
+
+
 def moments_ahead(spec: ScheduleSpec, flow: str, now: datetime) -> Iterator[Ahead]:
     """Give the schedule's moments after *now*, without end; a merged listing takes as many as it shows."""
     moment = spec.next_after(now)
@@ -36,11 +41,11 @@ def moments_ahead(spec: ScheduleSpec, flow: str, now: datetime) -> Iterator[Ahea
 def fill_in_next(invocation: Invocation, flow: dict[str, Any]) -> None:
     """Write into the record when each schedule and the flow itself are due next; never, while it is paused."""
     now, zone = invocation.now(), invocation.settings.schedule.timezone
-    specs = [] if flow.get("paused") else specs_of(flow, zone)
+    specs = [] if is_held_back(flow) else specs_of(flow, zone)
     upcoming = [spec.next_after(now) for spec in specs]
     for schedule, moment in zip(flow.get("schedules") or (), upcoming, strict=False):
         schedule["next"] = _utc(moment)
-    flow["next_run_at"] = _utc(min((moment for moment in upcoming if moment is not None), default=None))
+    flow["next_run_at"] = min((text for text in map(_utc, upcoming) if text is not None), default=None)
 
 
 def _utc(moment: datetime | None) -> str | None:

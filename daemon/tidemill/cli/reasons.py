@@ -1,19 +1,20 @@
 """Why: from the ledger's row of a moment, or from the lack of one, to a sentence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.moments import parse_moment
 from tidemill.cli.phrasing import moment, relative
-from tidemill.cli.planning import specs_of
+from tidemill.cli.planning import is_held_back, specs_of
 from tidemill.domain.errors import DaemonNotRunning
+from tidemill.domain.duetimes import instant_of
 from tidemill.domain.explaining import explain_not_due
-from tidemill.domain.specs import ScheduleSpec, instant_of
+from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.times import from_micros
-from tidemill.domain.zones import local_zone, zone_named
+from tidemill.domain.zones import local_zone, zone_name, zone_named
 
 _LEADS = {
     "ran": "ran at {at}",
@@ -65,40 +66,41 @@ def about_moment(invocation: Invocation, flow: Mapping[str, Any], text: str) -> 
     specs = specs_of(flow, default)
     zone = specs[0].zone() if specs else zone_named(default) if default else local_zone()
     given = parse_moment(text, now, zone)
-    at = given if given.tzinfo else from_micros(instant_of(given, zone)).astimezone(zone)
+    # In UTC: datetimes of one zone compare by the wall, which shows some times twice and others never.
+    at = given.astimezone(UTC) if given.tzinfo else from_micros(instant_of(given, zone))
+    shown = at.astimezone(zone)
+    is_shifted = given.tzinfo is None and shown.replace(tzinfo=None, fold=0) != given
     row = invocation.reader.occurrence(flow["name"], at)
     if row is not None:
-        return _of_row(row, at)
-    due = next((spec for spec in specs if spec.next_after(at - _INSTANT) == at), None)
-    if due is None:
-        # A naive moment is handed on as it is: only then can a time that did not exist be explained.
-        return Answer(at, "not_due", f"was not due at {_shown(at)}" if at <= now else f"is not due at {_shown(at)}",
-                      explain_not_due(specs, given if given.tzinfo is None else at, default))  # fmt: skip
-    return _ahead(flow, at, now) if at > now else _unjudged(invocation, flow, at)
+        answer = _of_row(row, shown)
+        return _with_gap(answer, explain_not_due(specs, given, zone_name(zone))) if is_shifted and specs else answer
+    if at not in _due_at(specs, at):
+        # A wall's time is handed on as it is: only then can one that did not exist be explained.
+        asked = given if given.tzinfo is None else at
+        lead = f"{'was' if at <= now else 'is'} not due at {_shown(shown)}"
+        return Answer(shown, "not_due", "" if is_shifted else lead, explain_not_due(specs, asked, zone_name(zone)))
+    return _ahead(flow, shown, now) if at > now else _unjudged(invocation, flow, shown)
 
 
 def about_latest(invocation: Invocation, flow: Mapping[str, Any]) -> Answer:
     """Return what became of the flow's latest moment, and when the next one is."""
-    now = invocation.now()
-    specs = specs_of(flow, invocation.settings.schedule.timezone)
-    following = _first(specs, now)
-    known = invocation.reader.occurrences(flow["name"], now)
-    latest = _last_before(specs, now)
-    passed = [row for row in known if _at(row) <= now]
+    now, default = invocation.now(), invocation.settings.schedule.timezone
+    specs = specs_of(flow, default)
+    zone = specs[0].zone() if specs else local_zone()
+    following, latest = _following(specs, now), _latest(specs, now)
+    upcoming = following.astimezone(zone) if following else None
+    passed = [row for row in invocation.reader.occurrences(flow["name"], now) if _end(row) <= now]
     row = max(passed, key=_end, default=None)
     if row is not None and (latest is None or _end(row) >= latest):
-        shown = _end(row).astimezone(specs[0].zone()) if specs else _end(row)
-        answer = _of_row(row, shown)
-        return _with_next(answer, flow, following)
+        return _with_next(_of_row(row, _end(row).astimezone(zone)), flow, upcoming)
     if latest is not None and _known_since(invocation, flow) <= latest:
-        return _with_next(_unjudged(invocation, flow, latest), flow, following)
-    if following is not None:
-        return _ahead(flow, following, now)
+        return _with_next(_unjudged(invocation, flow, latest.astimezone(zone)), flow, upcoming)
+    if upcoming is not None:
+        return _ahead(flow, upcoming, now)
     if specs:
-        return Answer(None, "not_due", "", explain_not_due(specs, now, invocation.settings.schedule.timezone))
-    return Answer(
-        None, "not_due", "", f"it has no schedule, so it never runs by itself; run it with: tidemill run {flow['name']}"
-    )
+        return Answer(None, "not_due", "", explain_not_due(specs, now, default))
+    reason = f"it has no schedule, so it never runs by itself; run it with: tidemill run {flow['name']}"
+    return Answer(None, "not_due", "", reason)
 
 
 def _of_row(row: Mapping[str, Any], at: datetime) -> Answer:
@@ -114,6 +116,8 @@ def _of_row(row: Mapping[str, Any], at: datetime) -> Answer:
 
 
 def _ahead(flow: Mapping[str, Any], at: datetime, now: datetime) -> Answer:
+    if not flow.get("active", True):
+        return Answer(at, "upcoming", f"will not run at {_shown(at)}", "its file has left the folder")
     if flow.get("paused"):
         reason = f"it is paused; let it run again with: tidemill resume {flow['name']}"
         return Answer(at, "upcoming", f"will not run at {_shown(at)}", reason)
@@ -138,30 +142,35 @@ def _unjudged(invocation: Invocation, flow: Mapping[str, Any], at: datetime) -> 
     return Answer(at, "upcoming", f"has not run yet for {_shown(at)}", "the daemon is deciding about it right now")
 
 
-def _with_next(answer: Answer, flow: Mapping[str, Any], following: datetime | None) -> Answer:
-    from dataclasses import replace
+def _with_next(answer: Answer, flow: Mapping[str, Any], upcoming: datetime | None) -> Answer:
+    return answer if is_held_back(flow) else replace(answer, next=upcoming)
 
-    return answer if flow.get("paused") else replace(answer, next=following)
+
+def _with_gap(answer: Answer, gap: str) -> Answer:
+    """Return the answer with the reason why its moment is not the one that was asked for."""
+    return replace(answer, reason=f"{answer.reason}; {gap}" if answer.reason else gap)
 
 
 def _known_since(invocation: Invocation, flow: Mapping[str, Any]) -> datetime:
     """Return since when the ledger accounts for the flow's moments."""
-    begun = [moment(schedule["created_at"]) for schedule in invocation.reader.schedules(flow["name"])]
+    known = invocation.reader.schedules(flow["name"])
+    begun = [moment(schedule["created_at"]) for schedule in known if schedule["removed_at"] is None]
     return min((at for at in begun if at is not None), default=datetime.max.replace(tzinfo=UTC))
 
 
-def _first(specs: Sequence[ScheduleSpec], now: datetime) -> datetime | None:
-    found = [at for spec in specs if (at := spec.next_after(now)) is not None]
+def _due_at(specs: Sequence[ScheduleSpec], at: datetime) -> set[datetime]:
+    """Return the schedules' first moments that are not before *at*, in UTC."""
+    return {found.astimezone(UTC) for spec in specs if (found := spec.next_after(at - _INSTANT)) is not None}
+
+
+def _following(specs: Sequence[ScheduleSpec], now: datetime) -> datetime | None:
+    found = [at.astimezone(UTC) for spec in specs if (at := spec.next_after(now)) is not None]
     return min(found, default=None)
 
 
-def _last_before(specs: Sequence[ScheduleSpec], now: datetime) -> datetime | None:
-    found = [at for spec in specs if (at := spec.previous_before(now + _INSTANT)) is not None]
+def _latest(specs: Sequence[ScheduleSpec], now: datetime) -> datetime | None:
+    found = [at.astimezone(UTC) for spec in specs if (at := spec.previous_before(now + _INSTANT)) is not None]
     return max(found, default=None)
-
-
-def _at(row: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(row["at"])
 
 
 def _end(row: Mapping[str, Any]) -> datetime:

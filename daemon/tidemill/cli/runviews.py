@@ -36,11 +36,32 @@ def print_run(run: Record, now: datetime) -> None:
         for event in run["events"]:
             note = f"  {neutral(event['note'])}" if event["note"] else ""
             click.echo(f"{absolute(moment(event['at']), now):>16}  {state_text(event['state'] or 'noted')}{note}")
+    _print_errors(run)
+
+
+def _print_errors(run: Record) -> None:
+    """Print the tracebacks, those of attempts that were tried again in one line each."""
     for task in run["tasks"]:
-        error = task["error"]
-        if error and error.get("traceback") and task["state"] not in _NO_TRACEBACK:
-            print_heading(f"{neutral(task['name'])}: {neutral(error['type'])}")
-            print_text(error["traceback"], indent="  ")
+        for failed in task.get("failed_attempts") or ():
+            click.echo(f"\n{neutral(task['name'])}, try {failed['attempt']}: {neutral(error_line(failed['error']))}")
+        if task["state"] not in _NO_TRACEBACK:
+            _print_traceback(task["name"], task["error"])
+    if not any(task["error"] for task in run["tasks"]):
+        _print_traceback(run["flow"], run.get("failure"))
+
+
+def _print_traceback(name: str, error: Record | None) -> None:
+    if error and error.get("traceback"):
+        print_heading(f"{neutral(name)}: {neutral(error['type'])}")
+        print_text(error["traceback"], indent="  ")
+
+
+def error_line(error: Record | None) -> str:
+    """Return an error in one line."""
+    if not error:
+        return ""
+    first = str(error.get("message") or "").strip().split("\n", 1)[0]
+    return f"{error.get('type')}: {first}" if first else str(error.get("type"))
 
 
 def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
@@ -52,6 +73,7 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("flow", run["flow"]),
         ("state", state_cell(run["state"])),
         ("error", Cell(run["error"], {"fg": "red"}) if run["error"] else None),
+        ("note", run.get("note")),
         ("trigger", run["trigger"] + again),
         ("parameters", parameters),
         ("due", exact(moment(run["scheduled_for"]), now)),
@@ -59,6 +81,7 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("started", exact(moment(run["started_at"]), now)),
         ("finished", exact(moment(run["finished_at"]), now)),
         ("took", duration(run["duration"])),
+        ("result", " ".join(str(run["result"]["preview"]).split()) if run.get("result") else None),
         ("version", (run["version"] or "")[:12]),
         ("log", f"tidemill logs {run['id']}"),
     ]
@@ -79,9 +102,8 @@ def task_row(task: Record, now: datetime) -> list[Cell | str | None]:
 
 def outcome_cell(task: Record) -> Cell | str:
     """Return what a task came to in one line: its error, else the preview of its result."""
-    if error := task.get("error"):
-        first = str(error.get("message") or "").strip().split("\n", 1)[0]
-        return Cell(f"{error.get('type')}: {first}" if first else str(error.get("type")), {"fg": "red"})
+    if task.get("error"):
+        return Cell(error_line(task["error"]), {"fg": "red"})
     result = task.get("result") or {}
     preview = " ".join(str(result.get("preview") or "").split())
     return "" if preview in ("null", "None") else preview[:200]

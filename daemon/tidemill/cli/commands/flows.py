@@ -50,7 +50,7 @@ def command(invocation: Invocation, as_json: bool) -> None:
 def _row(invocation: Invocation, flow: dict[str, Any]) -> list[Cell | str | None]:
     now, last = invocation.now(), flow.get("last_run") or {}
     return [
-        Cell(flow["name"], {"bold": True}),
+        Cell(flow["name"] or "?", {"bold": True}),
         _next(invocation, flow),
         state_cell(last["state"]) if last else Cell("never", {"dim": True}),
         relative(moment(last.get("started_at")), now),
@@ -61,7 +61,7 @@ def _row(invocation: Invocation, flow: dict[str, Any]) -> list[Cell | str | None
 
 
 def _next(invocation: Invocation, flow: dict[str, Any]) -> Cell | str:
-    if flow.get("error") and not flow.get("manifest"):
+    if not flow.get("manifest"):
         return Cell("broken", {"fg": "red"})
     if flow.get("paused"):
         return Cell("paused", {"fg": "yellow"})

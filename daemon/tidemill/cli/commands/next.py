@@ -11,7 +11,7 @@ from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import relative
-from tidemill.cli.planning import Ahead, moments_ahead, specs_of
+from tidemill.cli.planning import Ahead, is_held_back, moments_ahead, specs_of
 from tidemill.cli.tables import Column, print_table
 from tidemill.cli.verb import json_option, verb
 from tidemill.domain.explaining import mark
@@ -50,7 +50,7 @@ def command(invocation: Invocation, flow: str | None, count: int, zone_name: str
     streams = [
         moments_ahead(spec, found["name"], now)
         for found in flows
-        if not found.get("paused")
+        if not is_held_back(found)
         for spec in specs_of(found, default)
     ]
     moments = list(islice(merge(*streams, key=lambda ahead: ahead.at.timestamp()), count))

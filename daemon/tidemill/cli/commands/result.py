@@ -40,25 +40,19 @@ def command(invocation: Invocation, run: str, task: str | None, as_json: bool) -
 
 
 def _print(result: dict[str, Any]) -> None:
-    value = result.get("value")
-    if value is not None and result.get("encoding") == "json":
-        print_text(_pretty(value))
+    if result["value"] is not None or (result["encoding"] == "json" and result["preview"] == "null"):
+        print_text(_pretty(result["value"]))
         return
     print_text(str(result["preview"]))
-    if result.get("location"):
+    if result["location"]:
         told = f"{size(result['size'])} at {result['location']}"
     else:
-        told = f"{size(result['size'])} in the history, as {result.get('encoding') or result['handler']}"
+        told = f"{size(result['size'])} in the history, as {result['encoding'] or result['handler']}"
     click.echo(neutral(f"({told}; this is its preview)"), err=True)
 
 
 def _pretty(value: Any) -> str:
-    """Return a JSON text, or a value that came from one, for reading."""
+    """Return a value that came from JSON for reading; text as it is."""
     import json
 
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return value
-    return str(value) if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -55,9 +55,9 @@ def _find(invocation: Invocation, name: str) -> tuple[dict[str, Any] | None, str
     except NotFound as error:
         if name in flows:
             return dict(invocation.reader.flow(name)), ""
-        if "@" in name:
+        if "@" in name or name == "last" or "could be" in str(error):
             raise
-        raise NotFound(f"{error}, and no flow of that name{did_you_mean(name, flows)}") from None
+        raise NotFound(f"there is no flow and no run {name!r}{did_you_mean(name, flows)}") from None
     if name not in flows:
         return None, uid
     click.echo(f"{name} is a flow; the run whose id begins so is {uid}", err=True)
