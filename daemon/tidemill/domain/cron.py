@@ -6,13 +6,12 @@ hour (or second) field begins with ``*`` is *wild*: it follows the wall clock th
 hours, while a fixed one is due exactly once.
 """
 
-import difflib
-import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
+from tidemill.domain.cronfields import FIELDS, read
 from tidemill.domain.errors import ScheduleError
 
 MACROS: Final = {
@@ -26,29 +25,9 @@ MACROS: Final = {
 }
 REBOOT: Final = "@reboot"
 
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY: Final = 86400
-
-
-class _Field(NamedTuple):
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-
-_FIELDS: Final = (
-    _Field("second", 0, 59),
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day-of-month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day-of-week", 0, 7, _WEEKDAYS),
-)
-_PART: Final = re.compile(r"(?:(?P<star>\*)|(?P<first>[a-z0-9]+)(?:-(?P<last>[a-z0-9]+))?)(?:/(?P<step>[0-9]+))?", re.A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +103,8 @@ def parse(expression: str) -> CronExpression:
     text = " ".join(expression.split())
     fields = MACROS.get(text.lower(), text).lower().split()
     if text.startswith("@") and text.lower() not in MACROS:
+        import difflib
+
         near = difflib.get_close_matches(text.lower(), MACROS, n=1)
         hint = f"did you mean {near[0]}?" if near else "known are @reboot and " + ", ".join(MACROS)
         raise ScheduleError(f"cron({expression!r}): there is no {text}; {hint}")
@@ -135,7 +116,7 @@ def parse(expression: str) -> CronExpression:
     if len(fields) == 5:
         fields.insert(0, "0")
     seconds, minutes, hours, days, months, weekdays = (
-        _read(expression, field, text) for field, text in zip(_FIELDS, fields, strict=True)
+        read(expression, field, text) for field, text in zip(FIELDS, fields, strict=True)
     )
     both_days = fields[3].startswith("*") or fields[5].startswith("*")
     if both_days and not any(day <= _LONGEST[month - 1] for month in months for day in days):
@@ -154,50 +135,6 @@ def parse(expression: str) -> CronExpression:
         both_days=both_days,
         wild=any(field.startswith("*") for field in fields[:3]),
     )
-
-
-def _read(expression: str, field: _Field, text: str) -> frozenset[int]:
-    values: set[int] = set()
-    for part in text.split(","):
-        values.update(_read_part(f"cron({expression!r}): {field.name} field {text!r}", field, part))
-    return frozenset(values)
-
-
-def _read_part(where: str, field: _Field, part: str) -> range:
-    match = _PART.fullmatch(part)
-    if match is None:
-        allowed = f"{field.low}-{field.high}" + (f" or {field.names[0]}-{field.names[-1]}" if field.names else "")
-        raise ScheduleError(f"{where}: {part!r} is none of a value, a-b, a-b/n, * or */n with values {allowed}")
-    step = int(match["step"] or 1)
-    if step == 0:
-        raise ScheduleError(f"{where}: a step of 0 never moves; write 1 or more")
-    if match["star"]:
-        return range(field.low, field.high + 1, step)
-    first = _number(where, field, match["first"])
-    if match["last"] is None:
-        if match["step"]:
-            raise ScheduleError(f"{where}: a step needs a range; for {part!r} write {first}-{field.high}/{step}")
-        return range(first, first + 1)
-    last = _number(where, field, match["last"])
-    if field.names is _WEEKDAYS and match["last"] == "sun" and first > 0:
-        last = 7
-    if last < first:
-        raise ScheduleError(
-            f"{where}: the range {part!r} runs backwards; write it in two, such as "
-            f"{first}-{field.high},{field.low}-{last}"
-        )
-    return range(first, last + 1, step)
-
-
-def _number(where: str, field: _Field, word: str) -> int:
-    if word in field.names:
-        return field.names.index(word) + field.low
-    if not word.isdigit():
-        known = f"; names are {', '.join(field.names)}" if field.names else ""
-        raise ScheduleError(f"{where}: {word!r} is not a number{known}")
-    if len(word) > 9 or not field.low <= int(word) <= field.high:
-        raise ScheduleError(f"{where}: {word} is outside {field.low}-{field.high}")
-    return int(word)
 
 
 def _table(values: frozenset[int], size: int) -> tuple[int, ...]:

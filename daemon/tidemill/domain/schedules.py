@@ -8,8 +8,9 @@ from datetime import timezone as fixed_offset
 from typing import Any
 
 from tidemill.domain import cron as crontab
+from tidemill.domain.duetimes import instant_of
 from tidemill.domain.errors import ScheduleError
-from tidemill.domain.specs import ScheduleSpec, instant_of
+from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.times import from_micros
 from tidemill.domain.zones import zone_name, zone_named
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from tidemill.domain import cron as crontab
-from tidemill.domain.duetimes import DAY, next_calendar, next_cron, next_elapsed
+from tidemill.domain.duetimes import DAY, instant_of, latest_before, next_calendar, next_cron, next_elapsed, wall_of
 from tidemill.domain.errors import ScheduleError
 from tidemill.domain.times import to_micros
-from tidemill.domain.zones import EARLIEST, LATEST, local_zone, place, span_at, zone_named
+from tidemill.domain.zones import EARLIEST, LATEST, local_zone, zone_named
 
 _MICROSECONDS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,22 +52,10 @@ class ScheduleSpec:
         return None if micros is None else _moment(micros, zone)
 
     def previous_before(self, moment: datetime) -> datetime | None:
-        """Return the last due moment strictly earlier than *moment*; None when there is none within 64 years."""
-        zone, end = self.zone(), _micros(moment)
-        back = _MICROSECONDS
-        while not self._is_due_between(end - back, end, zone):
-            back *= 2
-            if back > 2**31 * _MICROSECONDS:
-                return None
-        low, high = end - back, end - 1
-        while high - low > 1:  # something is due in (low, end), nothing in (high, end)
-            middle = (low + high) // 2
-            if self._is_due_between(middle, end, zone):
-                low = middle
-            else:
-                high = middle
-        found = self.next_micros(low, zone)
-        return None if found is None else _moment(found, zone)
+        """Return the last due moment strictly earlier than *moment*; None when there is none within 68 years."""
+        zone = self.zone()
+        micros = latest_before(lambda after: self.next_micros(after, zone), _micros(moment))
+        return None if micros is None else _moment(micros, zone)
 
     def next_micros(self, after: int, zone: tzinfo) -> int | None:
         """Return the first due instant later than *after*, in microseconds, with *zone* as the schedule's own."""
@@ -138,11 +126,7 @@ class ScheduleSpec:
         return self.anchor is None or self.timezone is not None or datetime.fromisoformat(self.anchor).tzinfo is None
 
     def _anchor_wall(self, zone: tzinfo) -> int:
-        return _wall(datetime.fromisoformat(self.anchor) if self.anchor else None, zone)
-
-    def _is_due_between(self, low: int, high: int, zone: tzinfo) -> bool:
-        found = self.next_micros(low, zone)
-        return found is not None and found < high
+        return wall_of(datetime.fromisoformat(self.anchor) if self.anchor else None, zone)
 
 
 def _micros(moment: datetime) -> int:
@@ -156,25 +140,6 @@ def _micros(moment: datetime) -> int:
 
 def _moment(micros: int, zone: tzinfo) -> datetime:
     return (_EPOCH + timedelta(microseconds=micros)).astimezone(zone)
-
-
-def instant_of(moment: datetime, zone: tzinfo) -> int:
-    """Return the instant of *moment*, a naive one read in *zone*: the first one after a gap, the first of two."""
-    if moment.tzinfo is not None:
-        return to_micros(moment)
-    seconds, fraction = divmod(to_micros(moment.replace(tzinfo=UTC)), _MICROSECONDS)
-    instant, gap = place(zone, seconds)
-    return instant * _MICROSECONDS + (0 if gap else fraction)
-
-
-def _wall(anchor: datetime | None, zone: tzinfo) -> int:
-    """Return what the clock of *zone* shows at *anchor*, in microseconds; at the epoch's midnight without one."""
-    if anchor is None:
-        return 0
-    if anchor.tzinfo is None:
-        return to_micros(anchor.replace(tzinfo=UTC))
-    micros = to_micros(anchor)
-    return micros + span_at(zone, micros // _MICROSECONDS).offset * _MICROSECONDS
 
 
 def _spoken(seconds: float) -> str:

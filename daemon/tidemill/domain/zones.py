@@ -4,7 +4,6 @@ Instants are whole seconds since 1970 in UTC; a *wall* is what the clock on the 
 since 1970-01-01 00:00 on that same wall. Offsets lead from one to the other: ``wall = instant + offset``.
 """
 
-import difflib
 import os
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -55,6 +54,8 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        import difflib
+
         known = {zone.lower(): zone for zone in available_timezones()}
         near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean {known[near[0]]!r}?" if near else "use an IANA name such as 'Europe/Berlin'"

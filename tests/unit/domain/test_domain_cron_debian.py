@@ -174,6 +174,6 @@ def test_moments_are_aware_later_ascending_and_independent_of_where_one_asks(exp
     assert moments == sorted(set(moments))
     assert moments[0] > after
     for earlier, later in itertools.pairwise(moments):
-        assert spec.next_after(later - timedelta(microseconds=1)) == later
-        assert spec.next_after(earlier) == later
-        assert spec.previous_before(later) == earlier
+        assert spec.next_after(later - timedelta(microseconds=1)).astimezone(UTC) == later
+        assert spec.next_after(earlier).astimezone(UTC) == later
+        assert spec.previous_before(later).astimezone(UTC) == earlier
