@@ -23,9 +23,12 @@ OBSTACLE = why_not_here()
 @pytest.mark.skipif(not LAB, reason=f"the unit was NOT run: {OBSTACLE}, and TIDEMILL_SYSTEMD_LAB names no laboratory")
 @pytest.mark.timeout(420)
 def test_the_unit_under_a_booted_systemd():
+    # The laboratory has a /tmp of its own, so what lies in this clone is named by where it is shown there.
+    venv = Path(sys.prefix)
+    venv = Path("/src") / venv.relative_to(ROOT) if venv.is_relative_to(ROOT) else venv
     inner = "/src/tests/systemd/test_systemd_real.py"
-    pytest_inside = [sys.executable, "-P", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider", inner]
-    settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={sys.prefix}"]
+    pytest_inside = [str(venv / "bin" / "python"), "-P", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider", inner]
+    settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={venv}"]
     done = subprocess.run(
         [*shlex.split(LAB), "run", str(ROOT), "--", *settings, *pytest_inside],
         env={**os.environ, "LAB_RO_SRC": "1", "LAB_NAME": f"tidemill-{os.getpid()}"},
