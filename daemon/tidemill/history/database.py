@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from tidemill.domain.errors import HistoryError
+from tidemill.history.addresses import UNREADABLE_URL, with_driver
 from tidemill.history.migrating import bring_up_to_date
 from tidemill.history.problems import sentence
 
@@ -37,7 +38,8 @@ _LOCK: Final = 0x7469_6465_6D69_6C6C
 class Database:
     """The history's address, ready for writing: the schema is this program's."""
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    def __init__(self, engine: Engine, where: str, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self.engine = engine
         self.where = where
         """What errors call it: a path, or a URL without its password."""
@@ -51,11 +53,17 @@ class Database:
         """Open the connection of the one writer."""
         connection = self.engine.connect()
         if not self.is_sqlite:
-            taken = connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar()
-            connection.commit()
-            if not taken:
+            try:
+                # Waits a little: the server lets go of a dead process's lock only when it notices.
+                connection.exec_driver_sql(f"SET lock_timeout = {round(self._patience * 1000)}")
+                connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
+                connection.exec_driver_sql("SET lock_timeout = 0")
+                connection.commit()
+            except DBAPIError as error:
                 connection.close()
-                raise HistoryError(f"the history {self.where} is locked by another process: another daemon writes it")
+                raise HistoryError(
+                    f"the history {self.where} is locked by another process: another daemon writes it"
+                ) from error
         return connection
 
 
@@ -66,9 +74,9 @@ def open_database(address: str | Path, *, patience: float = PATIENCE) -> Databas
     try:
         if url.get_backend_name() == "sqlite":
             _make_private(Path(where))
-            database = Database(_sqlite_engine(url, patience), where)
+            database = Database(_sqlite_engine(url, patience), where, patience)
         else:
-            database = Database(create_engine(url, poolclass=NullPool), where)
+            database = Database(create_engine(url, poolclass=NullPool), where, patience)
         with database.connect() as connection, connection.begin():
             bring_up_to_date(connection, where)
     except DBAPIError as error:
@@ -88,11 +96,9 @@ def _url(address: str | Path) -> URL:
     if isinstance(address, Path) or "://" not in address:
         return URL.create("sqlite", database=str(address))
     try:
-        return make_url(address)
-    except ArgumentError as error:
-        raise HistoryError(
-            "the database URL cannot be read; it looks like postgresql+psycopg://user:password@host/name"
-        ) from error
+        return make_url(with_driver(address))
+    except (ArgumentError, ValueError) as error:
+        raise HistoryError(UNREADABLE_URL) from error
 
 
 def _make_private(path: Path) -> None:

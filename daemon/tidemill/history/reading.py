@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 from tidemill.domain.errors import HistoryError
+from tidemill.history.addresses import UNREADABLE_URL, with_driver
 from tidemill.history.problems import sentence
 
 if TYPE_CHECKING:
@@ -77,15 +78,18 @@ class AlchemyReading:
     """Another database, by its URL; SQLAlchemy is imported here and not before."""
 
     def __init__(self, url: str) -> None:
-        from sqlalchemy import create_engine
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy import create_engine, make_url
+        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
         from sqlalchemy.pool import NullPool
 
         self._error = SQLAlchemyError
         try:
-            self._where = url
-            engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-            self._where = engine.url.render_as_string(hide_password=True)
+            address = make_url(with_driver(url))
+        except (ArgumentError, ValueError) as error:
+            raise HistoryError(UNREADABLE_URL) from error
+        self._where = address.render_as_string(hide_password=True)
+        try:
+            engine = create_engine(address, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             self._connection: Connection = engine.connect()
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise HistoryError(sentence(error, self._where)) from error

@@ -3,10 +3,10 @@
 from itertools import product
 
 import pytest
-from history_lab import NOON, SECOND, Lab, lab, postgresql  # noqa: F401
 
+from history_lab import NOON, SECOND, Lab
 from tidemill.domain.errors import HistoryError, NotFound
-from tidemill.domain.events import RunEnded, RunStarted, TaskEnded, TaskStarted
+from tidemill.domain.events import RunStarted, TaskEnded, TaskStarted
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem
 from tidemill.domain.outcomes import Outcome
 from tidemill.domain.results import ErrorInfo, ResultInfo
@@ -106,12 +106,12 @@ def test_an_ended_run_is_not_started_noted_or_ended_again(lab):
 
 def test_a_passing_state_is_recorded_exactly_where_a_step_leads_to_it(lab):
     passing = [state for state in State if STEPS[state]]
-    runs = {
-        pair: lab.add_run(f"{place:010}", state=pair[0]) for place, pair in enumerate(product(passing, repeat=2))
-    }
+    runs = {pair: lab.add_run(f"{place:010}", state=pair[0]) for place, pair in enumerate(product(passing, repeat=2))}
 
     taken = {
-        (now, then) for (now, then), run_id in runs.items() if lab.write(lambda w, r=run_id, t=then: w.note(r, t, "", 1))
+        (now, then)
+        for (now, then), run_id in runs.items()
+        if lab.write(lambda w, r=run_id, t=then: w.note(r, t, "", 1))
     }
 
     assert taken == {(now, then) for now, then in runs if then in STEPS[now]}
@@ -166,7 +166,13 @@ def test_a_run_made_in_a_terminal_is_adopted(lab):
     )
 
     (run,) = lab.write(lambda w: w.load_live())
-    assert (run.id, run.flow, run.file, run.journal, run.parameters) == (run_id, "adhoc", "/tmp/a.py", "/tmp/j", {"n": 1})
+    assert (run.id, run.flow, run.file, run.journal, run.parameters) == (
+        run_id,
+        "adhoc",
+        "/tmp/a.py",
+        "/tmp/j",
+        {"n": 1},
+    )
 
 
 # The ledger

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from history_lab import NOON, SECOND, Lab, lab, postgresql, sqlite_lab  # noqa: F401
 from sqlalchemy import event
 
+from history_lab import NOON, SECOND
 from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.events import (
     RunEnded,
@@ -32,7 +32,9 @@ UID = "k3f0000000"
 WHOLE = (
     RunStarted(NOON + 1, 4711, 12345, "boot"),
     TaskStarted(NOON + 2, 0, "extract", 1),
-    TaskEnded(NOON + 3, 0, "extract", "completed", 1, NOON + 2, None, ResultInfo("history", None, 2, "42", "json", "42")),
+    TaskEnded(
+        NOON + 3, 0, "extract", "completed", 1, NOON + 2, None, ResultInfo("history", None, 2, "42", "json", "42")
+    ),
     RunEnded(NOON + 4, "completed"),
 )
 
@@ -186,7 +188,10 @@ def test_a_journal_in_pieces_comes_to_the_same(lab):
 
     pieces, whole = (lab.read(lambda r, u=uid: r.run_detail(u)) for uid in (UID, "aaa0000000"))
     assert {**pieces, "id": ""} == {**whole, "id": ""}
-    assert [attempt["started_at"][-6 - 6 : -6] for attempt in whole["tasks"][0]["failed_attempts"]] == ["000001", "000003"]
+    assert [attempt["started_at"][-6 - 6 : -6] for attempt in whole["tasks"][0]["failed_attempts"]] == [
+        "000001",
+        "000003",
+    ]
     assert [event["state"] for event in whole["events"]] == ["pending", "running", "retrying", None, "failed"]
     assert (whole["attempt"], whole["error"]) == (2, "OSError: no route")
 
@@ -458,7 +463,7 @@ def test_a_reader_in_the_middle_of_reading_disturbs_no_commit(sqlite_lab, record
 
 
 def test_a_second_writer_on_postgresql_is_refused(postgresql, tmp_path):
-    database = open_database(postgresql)
+    database = open_database(postgresql, patience=0.05)
     first = database.connect()
     recorder = Recorder(database)
     recorder.start()
@@ -472,7 +477,7 @@ def test_a_second_writer_on_postgresql_is_refused(postgresql, tmp_path):
 
 
 def test_a_lost_connection_to_postgresql_loses_nothing(postgresql, tmp_path):
-    database = open_database(postgresql)
+    database = open_database(postgresql, patience=0.05)
     recorder = Recorder(database)
     recorder.start()
     own = recorder.call(lambda w: w.row("SELECT pg_backend_pid()"))[0]
@@ -531,7 +536,7 @@ def test_every_event_counts_once_however_often_the_daemon_is_killed(sqlite_lab):
 
 
 def _follow(folder: Path) -> subprocess.Popen:
-    source = Path(__file__).parents[2] / "daemon"
+    source = Path(__file__).parents[3] / "daemon"
     return subprocess.Popen(
         [sys.executable, "-c", FOLLOWER, folder],
         env={"PYTHONPATH": str(source)},
