@@ -1,14 +1,15 @@
 """A flow file run in this terminal, with or without a daemon, and recorded all the same."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -19,6 +20,9 @@ from tidemill.control.answers import UsageError
 from tidemill.domain.errors import DaemonNotRunning, StateDirectoryError, TidemillError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.runs import RunOrder
+
+_NOTED: Final = '["run_noted",'
+_FLOW: Final = "flow "
 
 
 def names_file(target: str) -> bool:
@@ -33,9 +37,11 @@ def run_file(invocation: Invocation, target: str, parameters: dict[str, Any]) ->
     place = _write(invocation, order)
     with _our_interrupts_ignored():
         code = subprocess.Popen(program("tidemill.engine", str(place))).wait()
+        if not flow:
+            _write(invocation, replace(order, flow=_name_told(Path(order.journal)) or path.stem))
         _record(invocation, order.run)
-    if code < 0:
-        click.echo(f"the run {order.run} was ended by {signal.Signals(-code).name}", err=True)
+    ended = f" was ended by {signal.Signals(-code).name}" if code < 0 else ""
+    click.echo(f"run {order.run}{ended}", err=True)
     return exits.DONE if code == 0 else exits.FAILED
 
 
@@ -87,6 +93,21 @@ def _write(invocation: Invocation, order: RunOrder) -> Path:
     return place
 
 
+def _name_told(journal: Path) -> str:
+    """Return the name of the file's only flow, which the run notes in its journal when it has found it."""
+    try:
+        text = journal.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in text.splitlines():
+        if line.startswith(_NOTED):
+            with contextlib.suppress(ValueError):
+                told = str(json.loads(line)[2])
+                if told.startswith(_FLOW):
+                    return told.removeprefix(_FLOW)
+    return ""
+
+
 def _record(invocation: Invocation, uid: str) -> None:
     """Bring the run into the history: by the daemon, or by a short-lived process of its kind where there is none."""
     try:
@@ -97,7 +118,8 @@ def _record(invocation: Invocation, uid: str) -> None:
     except TidemillError as error:
         click.echo(f"the run {uid} is not in the history: {error}", err=True)
         return
-    line = program("tidemill.service.record", str(invocation.paths.root), uid)
+    database = invocation.settings.places.database_url
+    line = program("tidemill.service.record", str(invocation.paths.root), uid, *([database] if database else []))
     done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         told = done.stderr.strip().splitlines() or [f"its recording ended with {done.returncode}"]

@@ -9,8 +9,8 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.moments import parse_moment
 from tidemill.cli.phrasing import moment, relative
 from tidemill.cli.planning import is_held_back, specs_of
-from tidemill.domain.errors import DaemonNotRunning
 from tidemill.domain.duetimes import instant_of
+from tidemill.domain.errors import DaemonNotRunning
 from tidemill.domain.explaining import explain_not_due
 from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.times import from_micros

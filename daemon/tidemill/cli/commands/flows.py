@@ -50,9 +50,9 @@ def command(invocation: Invocation, as_json: bool) -> None:
 def _row(invocation: Invocation, flow: dict[str, Any]) -> list[Cell | str | None]:
     now, last = invocation.now(), flow.get("last_run") or {}
     return [
-        Cell(flow["name"] or "?", {"bold": True}),
+        Cell(flow["name"], {"bold": True}) if flow["name"] else Cell("-"),
         _next(invocation, flow),
-        state_cell(last["state"]) if last else Cell("never", {"dim": True}),
+        state_cell(last["state"]) if last else Cell("never" if flow["name"] else "", {"dim": True}),
         relative(moment(last.get("started_at")), now),
         duration(last.get("duration")),
         _schedules(invocation, flow),

@@ -1,5 +1,6 @@
 """``tidemill run``: a flow by the daemon, or a file in this terminal."""
 
+import os
 import sys
 
 import click
@@ -80,5 +81,10 @@ def _advised_without_daemon(invocation: Invocation, name: str, told: str) -> str
     """Return the sentence about the missing daemon, with the way that needs none."""
     if not invocation.has_history:
         return told
-    file = next((flow["file"] for flow in invocation.reader.flows() if flow["name"] == name), None)
-    return f"{told}, or run it in this terminal: tidemill run {file}:{name}" if file else told
+    file = next((flow["path"] for flow in invocation.reader.flows() if flow["name"] == name), None)
+    return f"{told}, or run it in this terminal: tidemill run {_nearby(file)}:{name}" if file else told
+
+
+def _nearby(file: str) -> str:
+    """Return the file's path from here, where that is shorter."""
+    return min(file, os.path.relpath(file), key=len)

@@ -64,7 +64,7 @@ def _from_history(invocation: Invocation) -> dict[str, Any]:
 
 def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
     """Print the status for a person."""
-    state = Cell("running", {"fg": "green"}) if status["running"] else Cell(f"not running ({reason})", {"fg": "red"})
+    state = Cell("running", {"fg": "green"}) if status["running"] else Cell(reason, {"fg": "red"})
     paused = f"{status['flows']}, {status['paused']} of them paused" if status["paused"] else str(status["flows"])
     print_fields(
         [
