@@ -39,10 +39,13 @@ class ControlClient:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; a later request meets whoever listens then as a stranger."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._frames = Frames()
+            self._arrived.clear()
+            self._is_greeted = False
 
     def request(
         self,
