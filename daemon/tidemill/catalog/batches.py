@@ -63,8 +63,7 @@ class Batches:
             for path, entry in entries.items()
             if path not in removed and (entry.found.is_flow_file or entry.known)
         ]
-        good = [(entry, entry.good.manifest.flows) for entry in files if entry.good is not None]
-        claimants = [Claimant(entry.path, entry.found.shown, flows) for entry, flows in good]
+        claimants = _claimants(files)
         awaited = {entry.path for entry in files if entry.manifest is None}
         granted = self._claims.settle(claimants, awaited)
         changed: list[KnownFile] = []
@@ -91,3 +90,17 @@ class Batches:
         return CatalogChange(
             tuple(changed), tuple(gone), tuple(sorted(before - names)), tuple(sorted(names - before))
         ), remembered
+
+
+def _claimants(files: Sequence[Entry]) -> list[Claimant]:
+    """Return who declares what; a file that is gone claims only what no file that is there declares."""
+    good = [(entry, entry.good.manifest.flows) for entry in files if entry.good is not None]
+    present = {flow.name for entry, flows in good if entry.counts for flow in flows}
+    return [
+        Claimant(
+            entry.path,
+            entry.found.shown,
+            flows if entry.counts else [flow for flow in flows if flow.name not in present],
+        )
+        for entry, flows in good
+    ]

@@ -28,7 +28,8 @@ _LONGEST_SWEEP: Final = 30.0
 _SWEEP_SHARE: Final = 2000
 """A full look may take one part in so many of the time."""
 _BREATH: Final = 0.02
-_START_GRACE: Final = 5.0
+_GRACE: Final = 5.0
+"""Seconds beyond an inspection's own time limit after which its answer is no longer waited for."""
 
 
 class Catalog:
@@ -76,16 +77,16 @@ class Catalog:
         self._seen = Look("")
         self._next_sweep = self._next_pulse = self._earliest_look = now()
         self._deadline: float | None = None
-        self._started_at = now()
+        self._progress_at = now()
         self._trouble: str | None = None
         self.ready = threading.Event()
-        """Set once every file found at the start has been told of."""
+        """Set once every file found at the start has been told of, or none of those left gives any more answers."""
         self.last_turn = now()
         """When the thread was last seen alive."""
 
     def start(self) -> None:
         """Begin to watch."""
-        self._started_at = self._now()
+        self._progress_at = self._now()
         self._thread.start()
 
     def stop(self) -> None:
@@ -110,7 +111,7 @@ class Catalog:
         files that never finish loading may take.
         """
         if timeout is None:
-            timeout = 2 * self._settings.inspect_timeout + _START_GRACE
+            timeout = 2 * self._settings.inspect_timeout + _GRACE
         request = _Request(tuple(map(str, paths)))
         with self._wake:
             if self._stopping:
@@ -166,6 +167,8 @@ class Catalog:
             answers, self._answers = self._answers, []
             requests, self._requests = self._requests, []
             self._served += requests
+        if answers:
+            self._progress_at = now
         for ticket, answer in answers:
             failure = register.accept(ticket, answer, now)
             if failure is not None:
@@ -222,7 +225,7 @@ class Catalog:
             self._guarded(lambda: self._cache.save(remembered), "remembering manifests")
             self._guarded(lambda: self._on_change(change), "telling of changed flows")
         if not self.ready.is_set():
-            limit = self._started_at + self._settings.inspect_timeout + _START_GRACE
+            limit = self._progress_at + self._settings.inspect_timeout + _GRACE
             if register.is_ready or now >= limit:
                 self.ready.set()
                 self.hint()

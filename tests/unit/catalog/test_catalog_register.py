@@ -143,6 +143,33 @@ def test_a_renamed_and_edited_file_moves_its_flows_in_one_batch(desk):
     assert (change.gone, change.arrived) == ((), ("more",))
 
 
+def test_a_renamed_folder_moves_its_flows_file_by_file_without_a_conflict(desk):
+    for name in "abc":
+        desk.write(f"team/{name}.py", f"flow {name}")
+    desk.settle()
+    told = len(desk.changes)
+    (desk.folder / "team").rename(desk.folder / "crew")
+
+    desk.answers = False
+    for _ in range(3):
+        desk.turn(0.11)
+    while desk.tickets:
+        desk.answer()
+        desk.turn(0.11)
+    desk.answers = True
+    desk.settle()
+
+    for change in desk.changes[told:]:
+        assert change.gone == ()
+        assert all(file.errors == () for file in change.changed)
+    assert {file.shown for change in desk.changes[told:] for file in change.changed if file.flows} == {
+        "crew/a.py",
+        "crew/b.py",
+        "crew/c.py",
+    }
+    assert len({file.path for change in desk.changes[told:] for file in change.removed}) == 3
+
+
 def test_a_removal_does_not_wait_for_ever_for_a_file_that_never_loads(desk):
     path = desk.write("a.py", "flow etl")
     desk.settle()
