@@ -1,44 +1,12 @@
 """tidemill: scheduled work on one machine. Everything a flow file imports, and nothing before it is used.
 
-The command line passes through this module too, so it imports no other until a name is asked for.
+The command line passes through this module too, so it imports no other until a name is asked for. The types of the
+names stand in the stub beside it.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+import sys
 
-if TYPE_CHECKING:
-    from tidemill.authoring.context import RunContext, current_run, current_task, get_run_logger
-    from tidemill.authoring.flow_runs import FlowRun
-    from tidemill.authoring.flows import Flow, flow
-    from tidemill.authoring.tasks import Task, task
-    from tidemill.domain.errors import GiveUp, Retry, TidemillError
-    from tidemill.domain.schedules import ScheduleSpec, at, cron, every
-    from tidemill.domain.states import State
-    from tidemill.engine.interrupts import Cancelled
-    from tidemill.engine.results import LocalResult
-
-__all__ = [
-    "Cancelled",
-    "Flow",
-    "FlowRun",
-    "GiveUp",
-    "LocalResult",
-    "Retry",
-    "RunContext",
-    "ScheduleSpec",
-    "State",
-    "Task",
-    "TidemillError",
-    "at",
-    "cron",
-    "current_run",
-    "current_task",
-    "every",
-    "flow",
-    "get_run_logger",
-    "task",
-]
-
-_HOMES: Final = {
+_HOMES = {
     "Cancelled": "engine.interrupts",
     "Flow": "authoring.flows",
     "FlowRun": "authoring.flow_runs",
@@ -61,33 +29,33 @@ _HOMES: Final = {
 }
 """Where each name lives, below this package."""
 
+__all__ = list(_HOMES)  # noqa: PLE0604 - the one list of names
 
-def __getattr__(name: str) -> Any:
+
+def __getattr__(name: str) -> object:
     """Import a name of the façade when it is first asked for."""
     if name == "__version__":
-        from tidemill.domain.version import VERSION
-
-        return VERSION
+        return _import("domain.version").VERSION
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
     if home.startswith("authoring."):
-        from tidemill.authoring.calling import install
-
-        install(_load_engine)
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        _import("authoring.calling").install(_load_engine)
+    value = getattr(_import(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     """Show the façade's names to people who explore it."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})
 
 
-def _load_engine() -> Any:
-    from tidemill.engine.calling import InPlace
+def _load_engine():  # noqa: ANN202 - typed where it is used
+    return _import("engine.calling").InPlace()
 
-    return InPlace()
+
+def _import(home):  # noqa: ANN001, ANN202
+    module = f"{__name__}.{home}"
+    __import__(module)
+    return sys.modules[module]

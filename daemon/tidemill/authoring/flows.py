@@ -103,6 +103,5 @@ def flow(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **
     ...     store(fetch(url))
     """
     if fn is None:
-        parse_flow_options(options, "the flow", None)
         return lambda decorated: FunctionFlow(decorated, name=name, **options)
     return FunctionFlow(fn, name=name, **options)

@@ -2,8 +2,10 @@
 
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _PACKAGE: Final = str(Path(__file__).parent.parent) + "/"
 

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from tidemill.authoring.naming import did_you_mean
 from tidemill.domain.errors import DefinitionError
-from tidemill.domain.retries import RetryPolicy
+from tidemill.domain.retries import NO_RETRIES, RetryPolicy
 
 KEYS: Final = ("max_retries", "delay", "backoff", "max_delay", "jitter", "on", "timeout", "stop", "wait", "retry")
+SPELLINGS: Final = ("retry", "retry_kwargs", "retries", "retry_delay_seconds", "retry_jitter_factor")
+"""The options that say something about retries."""
 
 
 def seconds(value: Any, what: str) -> float:
@@ -28,6 +30,8 @@ def count(value: Any, what: str) -> int:
 
 def parse_retries(options: Mapping[str, Any], owner: str) -> tuple[RetryPolicy, float | None]:
     """Return the policy that *options* of ``@task`` or ``@flow`` spell, and the attempt's time-out if it names one."""
+    if not any(options.get(name) is not None for name in SPELLINGS):
+        return NO_RETRIES, None
     given = [key for key in ("retry", "retry_kwargs") if options.get(key) is not None]
     if len(given) == 2:
         raise DefinitionError(f"{owner} has both retry and retry_kwargs; give one of them")

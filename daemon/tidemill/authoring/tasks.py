@@ -110,7 +110,7 @@ class Task:
     def bind(self, /, *args: Any, **values: Any) -> Self:
         """Return a new task with some parameters filled, by values or by the results of other tasks."""
         signature = signature_of(self)
-        if signature.raw is not None and args:
+        if args:
             try:
                 values = {**signature.raw.bind_partial(*args).arguments, **values}
             except TypeError as error:
@@ -250,7 +250,6 @@ def task(fn: Any = None, /, **options: Any) -> Any:
     ... def fetch(url): ...
     """
     if fn is None:
-        parse_task_options(options, "the task", "")
         return lambda decorated: task(decorated, **options)
     if isinstance(fn, type):
         return _task_class(fn, options)

@@ -48,10 +48,10 @@ class InPlace:
     def call_flow(self, flow: FunctionFlow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function flow here and return its value, or raise what it raised."""
         try:
-            given = flow.signature.raw.bind_partial(*args, **kwargs) if flow.signature.raw else None
+            given = flow.signature.raw.bind_partial(*args, **kwargs)
         except TypeError as error:
             raise ParameterError(f"flow {flow.name} cannot be called like this: {error}") from None
-        values = _by_name(flow, dict(given.arguments) if given else kwargs)
+        values = _by_name(flow, dict(given.arguments))
         verdict = _run_here(flow, values)[1]
         if verdict.state.is_success:
             return verdict.value
@@ -159,7 +159,7 @@ def _by_name(flow: FunctionFlow, arguments: dict[str, Any]) -> dict[str, Any]:
     raw = flow.signature.raw
     values: dict[str, Any] = {}
     for name, value in arguments.items():
-        if raw is not None and raw.parameters[name].kind is raw.parameters[name].VAR_KEYWORD:
+        if raw.parameters[name].kind is raw.parameters[name].VAR_KEYWORD:
             values.update(value)
         else:
             values[name] = value

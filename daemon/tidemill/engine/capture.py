@@ -157,7 +157,7 @@ class CapturedLogging(logging.Handler):
             text, level = self.format(record), _level(record.levelno)
             self._log.write(task_name(), level, text)
             if self._echo is not None:
-                print(f"{level} {text}", file=self._echo)  # noqa: T201 - a person looks at this terminal
+                print(f"{level} {text}", file=self._echo)
         except Exception:
             self.handleError(record)
 
@@ -166,6 +166,8 @@ class Capture:
     """Standard output, standard error and logging of this process go to the run's log until the process ends."""
 
     def __init__(self, log: RunLog, *, terminal: bool = False) -> None:
+        self._log = log
+        self._terminal = sys.stderr if terminal else None
         self._out = CapturedStream(log, "OUT", 1, sys.stdout if terminal else None)
         self._err = CapturedStream(log, "ERR", 2, sys.stderr if terminal else None)
         self._logging = CapturedLogging(log, sys.stderr if terminal else None)
@@ -176,6 +178,13 @@ class Capture:
         root = logging.getLogger()
         root.handlers[:] = [self._logging]
         root.setLevel(logging.INFO)
+
+    def tell(self, task: str, level: str, text: str) -> None:
+        """Log a line of the engine's own, about *task*."""
+        self._log.write(task, level, text)
+        if self._terminal is not None:
+            with suppress(OSError, ValueError):
+                self._terminal.write(f"{task}: {text}\n")
 
     def finish(self) -> None:
         """Log what is left of unfinished lines."""

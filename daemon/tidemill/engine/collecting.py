@@ -52,7 +52,7 @@ def collect(file: LoadedFile) -> Collected:
 
 def implicit_tasks(file: LoadedFile) -> list[Task]:
     """Return the tasks that make the implicit flow; of a task and its bound copies only the bound ones."""
-    own = {id(task): task for task in file.registry.tasks if _is_own(task, file)}
+    own = {id(task): task for task in file.registry.tasks if isinstance(task, Task) and _is_own(task, file)}
     classes = [cls for cls in file.registry.classes if cls.__module__ == file.module.__name__]
     for cls in classes:
         is_base = any(issubclass(other, cls) for other in classes if other is not cls)
@@ -60,25 +60,29 @@ def implicit_tasks(file: LoadedFile) -> list[Task]:
         if not is_base and not has_instance and not cls.__name__.startswith("_"):
             task = make_instance(cls)
             own[id(task)] = task
+    made: dict[type, object] = {}
     for task in [task for task in own.values() if definition_of(task).attribute]:
-        for method in _methods(task, file):
+        for method in _methods(task, file, made):
             own.setdefault(id(method), method)
     origins = {id(definition_of(task).origin) for task in own.values()}
     return [task for task in own.values() if id(task) not in origins and not _is_part_of_a_class(task)]
 
 
-def _is_own(task: object, file: LoadedFile) -> bool:
-    return isinstance(task, Task) and definition_of(task).place.file == file.path
+def _is_own(task: Task, file: LoadedFile) -> bool:
+    return definition_of(task).place.file == file.path
 
 
-def _methods(template: Task, file: LoadedFile) -> list[Task]:
-    """Return the task that a decorated method is on each of the module's instances of its class."""
+def _methods(template: Task, file: LoadedFile, made: dict[type, object]) -> list[Task]:
+    """Return the task that a decorated method is on each of the module's instances of its class.
+
+    A class that the module makes no instance of gets one, kept in *made* for its other methods.
+    """
     owner, name = definition_of(template).attribute or (object, "")
     if issubclass(owner, Task) or definition_of(template).owner is not None:
         return []
     instances = [value for value in vars(file.module).values() if isinstance(value, owner)]
     if not instances and owner.__module__ == file.module.__name__:
-        instances = [owner()]
+        instances = [made.get(owner) or made.setdefault(owner, owner())]
     return [getattr(instance, name) for instance in instances]
 
 

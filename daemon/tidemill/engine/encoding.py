@@ -1,6 +1,7 @@
 """The stored forms of a value: JSON when it is exactly JSON, else a pickle; and what a person may see of it."""
 
 import reprlib
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -12,12 +13,12 @@ _INT_LIMIT: Final = 2**63
 _json = msgspec.json.Encoder().encode
 
 
-class Unstorable(Exception):
+class UnstorableError(Exception):
     """Raised when a value has no stored form."""
 
 
 def encode(value: Any) -> tuple[str, bytes]:
-    """Return the name of the encoding and the stored form, or raise Unstorable with the reason."""
+    """Return the name of the encoding and the stored form, or raise UnstorableError with the reason."""
     if is_json(value):
         try:
             return "json", _json(value)
@@ -68,9 +69,9 @@ def _is_json(value: Any) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -_INT_LIMIT <= value < _INT_LIMIT
+        return bool(-_INT_LIMIT <= value < _INT_LIMIT)
     if kind is float:
-        return value == value and value not in (float("inf"), float("-inf"))  # noqa: PLR0124 - not a number
+        return isfinite(value)
     if kind is list:
         return all(map(_is_json, value))
     if kind is dict:
@@ -90,5 +91,5 @@ def _pickle(value: Any) -> bytes:
         try:
             pickled: bytes = cloudpickle.dumps(value)
         except Exception as error:
-            raise Unstorable(f"{type(error).__name__}: {error}") from error
+            raise UnstorableError(f"{type(error).__name__}: {error}") from error
         return pickled

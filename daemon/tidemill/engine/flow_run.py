@@ -1,9 +1,8 @@
 """Carries out one flow of either style, and judges how it went."""
 
 from collections.abc import Mapping
-from contextvars import Token
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.context import CURRENT_RUN, LiveRun
 from tidemill.authoring.flows import Flow, FunctionFlow
@@ -16,7 +15,10 @@ from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.parameters import check_parameters, flow_parameters
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
-from tidemill.engine.verdicts import Verdict
+from tidemill.engine.verdicts import Verdict, summarise
+
+if TYPE_CHECKING:
+    from contextvars import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,5 @@ def judge_graph(run: Run, task_runs: list[TaskRun]) -> Verdict:
     bad = failed(task_runs)
     if not bad:
         return Verdict(State.COMPLETED)
-    return Verdict(State.FAILED, summarise(bad), exception=bad[0].error)
-
-
-def summarise(bad: list[TaskRun]) -> ErrorInfo:
-    """Return the first failure as the run's, with a count of the others."""
-    first = bad[0]
-    failure = first.failure or ErrorInfo("Failed", "")
-    others = f" (and {len(bad) - 1} more failed)" if len(bad) > 1 else ""
-    return failure._replace(message=f"task {first.name}: {failure.message}{others}")
+    state = State.TIMED_OUT if all(task_run.state is State.TIMED_OUT for task_run in bad) else State.FAILED
+    return Verdict(state, summarise(bad), exception=bad[0].error)

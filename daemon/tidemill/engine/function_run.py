@@ -17,7 +17,7 @@ from tidemill.engine.invoking import Shield, invoke_code
 from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun, attempt, attempt_awaiting, end
-from tidemill.engine.verdicts import Verdict
+from tidemill.engine.verdicts import Verdict, summarise
 from tidemill.engine.warden import Call
 
 
@@ -54,18 +54,24 @@ def _call_body(flow: FunctionFlow, run: Run, parameters: Mapping[str, Any]) -> V
     if interrupted is not None:
         return interrupted
     if error is not None:
-        return Verdict(State.FAILED, describe(error), exception=error)
+        return Verdict(_state_after(error, run), describe(error), exception=error)
     returned = list(futures_in(value))
     unknown = [future for future in run.futures[first:] if not future.looked_at or future in returned]
     bad = [future.task_run for future in unknown if not future.task_run.state.is_success]
     if bad:
-        return Verdict(State.FAILED, _summary(bad), exception=bad[0].error)
+        return Verdict(State.FAILED, summarise(bad), exception=bad[0].error)
     value = with_results(value)
     try:
         result = _keep(flow, run, value)
     except Exception as failure:
         return Verdict(State.FAILED, describe(failure), exception=failure)
     return Verdict(State.COMPLETED, result=result, value=value)
+
+
+def _state_after(error: BaseException, run: Run) -> State:
+    """Tell a task's time-out, which the body did not catch, from any other failure."""
+    timed_out = any(task_run.error is error and task_run.state is State.TIMED_OUT for task_run in run.task_runs)
+    return State.TIMED_OUT if timed_out else State.FAILED
 
 
 def _interrupted(run: Run) -> Verdict | None:
@@ -77,12 +83,6 @@ def _interrupted(run: Run) -> Verdict | None:
     return Verdict(State.TIMED_OUT, ErrorInfo("TimeoutError", str(error)), exception=error)
 
 
-def _summary(bad: list[TaskRun]) -> ErrorInfo:
-    failure = bad[0].failure or ErrorInfo("Failed", "")
-    others = f" (and {len(bad) - 1} more failed)" if len(bad) > 1 else ""
-    return failure._replace(message=f"task {bad[0].name}: {failure.message}{others}")
-
-
 def _keep(flow: FunctionFlow, run: Run, value: Any) -> ResultInfo | None:
     if value is None:
         return None
@@ -92,7 +92,7 @@ def _keep(flow: FunctionFlow, run: Run, value: Any) -> ResultInfo | None:
 
 def arrange(flow: FunctionFlow, parameters: Mapping[str, Any]) -> inspect.BoundArguments:
     """Return the values as the arguments of the flow's function."""
-    raw = flow.signature.raw or inspect.signature(flow.fn)
+    raw = flow.signature.raw
     arguments: OrderedDict[str, Any] = OrderedDict()
     rest = dict(parameters)
     for name, parameter in raw.parameters.items():
@@ -187,8 +187,7 @@ def _given(
     bound = definition_of(task).bound
     if not bound:
         return args, kwargs
-    raw = signature_of(task).raw
-    named = dict(raw.bind_partial(*args).arguments) if raw is not None and args else {}
+    named = dict(signature_of(task).raw.bind_partial(*args).arguments) if args else {}
     values = {
         name: call_task(run, value, (), {}) if isinstance(value, Task) else value
         for name, value in bound.items()

@@ -56,9 +56,10 @@ def build_graph(flow: Flow) -> Graph:
     """Return the graph of *flow*, or refuse tasks that wait for each other and dependencies that do not exist."""
     scope = Scope(flow)
     wirings: dict[int, _Wiring] = {}
-    ordered: list[_Wiring] = []
+    done: dict[int, _Wiring] = {}
     for root in scope.tasks:
-        _visit(root, scope, wirings, ordered)
+        _visit(root, scope, wirings, done)
+    ordered = list(done.values())
     if not ordered:
         raise DefinitionError(f"flow {flow.name} has no tasks", line=flow.place.line)
     places = {id(wiring.task): index for index, wiring in enumerate(ordered)}
@@ -70,12 +71,11 @@ def build_graph(flow: Flow) -> Graph:
     return Graph(flow, nodes)
 
 
-def _visit(root: Task, scope: Scope, wirings: dict[int, _Wiring], ordered: list[_Wiring]) -> None:
+def _visit(root: Task, scope: Scope, wirings: dict[int, _Wiring], done: dict[int, _Wiring]) -> None:
     """Walk to everything *root* needs, deepest first; a loop and no recursion, chains may be long."""
     if id(root) in wirings:
         return
     trail: list[tuple[_Wiring, Iterator[Task]]] = []
-    done = {id(wiring.task) for wiring in ordered}
 
     def enter(task: Task) -> None:
         wiring = wirings[id(task)] = _wire(task, scope)
@@ -87,8 +87,7 @@ def _visit(root: Task, scope: Scope, wirings: dict[int, _Wiring], ordered: list[
         following = next(rest, None)
         if following is None:
             trail.pop()
-            ordered.append(wiring)
-            done.add(id(wiring.task))
+            done[id(wiring.task)] = wiring
         elif id(following) not in wirings:
             enter(following)
         elif id(following) not in done:

@@ -78,7 +78,7 @@ class GraphRun:
             else:
                 released = self._settle(node, task_run)
         except BaseException as error:
-            # A fault of the engine's own, or a journal that cannot be written: the run must not go on as if nothing was.
+            # A fault of the engine's own: the run must not go on as if nothing was.
             self._broken = self._broken or error
         finally:
             with self._lock:

@@ -1,7 +1,8 @@
 """A few threads that take calls from one queue; the thread that owns the work takes part.
 
 Threads are started one by one, when something is ready and nobody is free. A call returns its successor to be
-carried on by the same thread, which spares a chain of tasks every hand-over. A wait until a later moment holds no thread.
+carried on by the same thread, which spares a chain of tasks every hand-over. A wait until a later moment holds
+no thread.
 """
 
 import contextvars

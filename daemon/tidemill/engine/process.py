@@ -23,11 +23,12 @@ from tidemill.engine.calling import InPlace
 from tidemill.engine.capture import Capture, RunLog
 from tidemill.engine.collecting import collect
 from tidemill.engine.failures import describe
-from tidemill.engine.flow_run import Verdict, carry_out, prepare
+from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.loading import load_file
 from tidemill.engine.results import HistoryResult
 from tidemill.engine.run import Run
+from tidemill.engine.verdicts import Verdict
 from tidemill.engine.warden import Call
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
@@ -36,11 +37,13 @@ from tidemill.journal.writer import JournalWriter
 def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, terminal: bool = False) -> State:
     """Carry out *order* in this process, and return how the run ended; its journal tells the rest."""
     journal = JournalWriter(journal_fd, hint_fd)
-    capture = Capture(RunLog(log_fd, order.log_limit), terminal=terminal)
+    log = RunLog(log_fd, order.log_limit)
+    capture = Capture(log, terminal=terminal)
     capture.install()
     with suppress(RuntimeError, ValueError, OSError):
         faulthandler.enable(log_fd)
     run = _open_run(order, journal)
+    run.tell = capture.tell
     pid = os.getpid()
     journal.write(RunStarted(run.now(), pid, start_time(pid) or 0, boot_id()))
     _listen_for_cancel(run)
@@ -56,8 +59,9 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     run.warden.close()
     capture.finish()
     run.sink.write(RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result))
-    if terminal and verdict.error is not None:
-        sys.stderr.write(f"{verdict.error.line}\n")
+    if terminal and verdict.state is not State.COMPLETED and sys.__stderr__ is not None:
+        reason = f": {verdict.error.line}" if verdict.error else ""
+        sys.__stderr__.write(f"{run.context.flow_name or order.path} {verdict.state}{reason}\n")
     return verdict.state
 
 

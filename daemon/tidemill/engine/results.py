@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.results import ResultInfo
-from tidemill.engine.encoding import Unstorable, decode, encode, look, preview
+from tidemill.engine.encoding import UnstorableError, decode, encode, look, preview
 
 INLINE_LIMIT: Final = 64 * 1024
 """Bytes up to which a result stands in the history itself."""
@@ -26,7 +26,8 @@ class ResultPlace(NamedTuple):
     flow: str
     run: str
     task: str
-    index: int
+    number: int
+    """The task's place in the run; -1 for what a function flow itself returned."""
     folder: Path
     """The flow file's folder: relative paths begin here."""
 
@@ -55,7 +56,7 @@ class LocalResult:
         """Write *value* to its file, whole or not at all."""
         try:
             encoding, data = encode(value)
-        except Unstorable as error:
+        except UnstorableError as error:
             raise ResultError(f"the result of {place.task} cannot be written to {self.dir}: {error}") from error
         folder = place.folder / self.dir.expanduser()
         name = _file_name(f"{place.flow}-{place.run}-{place.task}", encoding)
@@ -83,10 +84,10 @@ class HistoryResult:
             return NOTHING
         try:
             encoding, data = encode(value)
-        except Unstorable:
+        except UnstorableError:
             return ResultInfo("none", None, 0, look(value), "none")
         if len(data) > self._inline_limit:
-            name = _file_name(f"{place.index}-{place.task}", encoding)
+            name = _file_name(f"{place.number}-{place.task}", encoding)
             path = write_file(self._folder, name, data, place.task)
             return ResultInfo("file", str(path), len(data), preview(value, encoding, data), encoding)
         text = data.decode() if encoding == "json" else base64.b64encode(data).decode()

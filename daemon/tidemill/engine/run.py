@@ -63,6 +63,8 @@ class Run:
         """Every task run that was made, in the order of their indices."""
         self.futures: list[Any] = []
         """Every future that a function flow made."""
+        self.tell: Callable[[str, str, str], None] = lambda task, level, text: None
+        """Writes a line of the engine's own, of the named level about the named task, into the run's log."""
         self.earlier: Mapping[int, Any] = {}
         """Task runs of the flow's earlier attempts in this process, by index."""
         self._indices = itertools.count()

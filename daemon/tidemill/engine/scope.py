@@ -1,6 +1,6 @@
 """Which task a name, a class or a method stands for, as seen from one flow."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tidemill.authoring.flows import Flow
@@ -14,19 +14,20 @@ class Scope:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._variables = flow.place.variables
-        self._names = {
+        self._variables: dict[str, Any] = flow.place.variables
+        self._names: dict[int, str] = {
             id(value): name for name, value in reversed(list(self._variables.items())) if isinstance(value, Task)
         }
         self._instances: dict[type[Task], Task] = {
             type(task): task for task in reversed(flow.tasks) if isinstance(task, Task) and type(task) is not Task
         }
-        self.tasks = [self.resolve(task, flow.name) for task in flow.tasks]
+        self.tasks: list[Task] = []
+        self.tasks += [self.resolve(task, flow.name) for task in flow.tasks]
 
     def label(self, task: Task) -> str:
         """Return a task's name in this flow: a bound copy without one of its own is called like its variable."""
         definition = definition_of(task)
-        if definition.is_named or definition.origin is None:
+        if definition.is_named or definition.origin is None or definition.owner is not None:
             return definition.name
         return self._names.get(id(task), definition.name)
 
@@ -49,8 +50,12 @@ class Scope:
     def find(self, name: str, *, everywhere: bool) -> Task | None:
         """Return the task called *name*, of the flow's own tasks, or of its module's as well."""
         wanted = as_identifier(name)
-        for matches in (lambda known: known == name, lambda known: as_identifier(known) == wanted):
-            for task in self.tasks if hasattr(self, "tasks") else ():
+        spellings: tuple[Callable[[str], bool], ...] = (
+            lambda known: known == name,
+            lambda known: as_identifier(known) == wanted,
+        )
+        for matches in spellings:
+            for task in self.tasks:
                 if matches(self.label(task)):
                     return task
             if everywhere:
@@ -59,7 +64,7 @@ class Scope:
                     return found
         return None
 
-    def _in_module(self, matches: Any) -> Task | None:
+    def _in_module(self, matches: Callable[[str], bool]) -> Task | None:
         for variable, value in self._variables.items():
             if isinstance(value, Task) and (matches(variable) or matches(definition_of(value).name)):
                 return value

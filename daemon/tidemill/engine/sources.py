@@ -8,6 +8,7 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
@@ -72,9 +73,7 @@ class FolderFinder(FileFinder):
     """Finds modules in one folder of flows, those that are only kept as well."""
 
     def __init__(self, path: str, sources: Sources) -> None:
-        def loader(fullname: str, file: str) -> KeptLoader:
-            return KeptLoader(fullname, file, sources)
-
+        loader: Any = partial(KeptLoader, sources=sources)
         super().__init__(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (loader, [".py"]))
         self._sources = sources
 

@@ -153,7 +153,7 @@ def plan_retry(task_run: TaskRun) -> None:
     wanted = policy.allows_any or isinstance(task_run.error, Retry)
     if wanted and task_run.run.interruption is None and not isinstance(task_run.error, Interrupt):
         task_run.retries = task_run.retries or Retries(policy)
-        if isinstance(task_run.error, RejectedValue):
+        if isinstance(task_run.error, RejectedValueError):
             task_run.delay = task_run.retries.delay_after_value(task_run.error.value)
         else:
             task_run.delay = task_run.retries.delay_after_error(task_run.error)
@@ -165,6 +165,8 @@ def plan_retry(task_run: TaskRun) -> None:
 def record(task_run: TaskRun) -> None:
     """Tell the journal, and with it everybody."""
     now, run = task_run.run.now(), task_run.run
+    if task_run.failure is not None and task_run.state is not State.COMPLETED:
+        _tell_failure(task_run, task_run.failure)
     if task_run.delay is not None and task_run.failure is not None:
         due = now + int(task_run.delay * 1_000_000)
         run.sink.write(TaskRetrying(now, task_run.index, task_run.name, task_run.attempt, due, task_run.failure))
@@ -186,7 +188,7 @@ def record(task_run: TaskRun) -> None:
 PHASES: Final = (start, invoke, judge, plan_retry, record)
 
 
-class RejectedValue(Exception):
+class RejectedValueError(Exception):
     """Stands for a returned value that the task's own retry condition did not accept."""
 
     def __init__(self, value: Any) -> None:
@@ -214,11 +216,22 @@ def conclude_late(task_run: TaskRun, late: Interrupt) -> None:
         record(task_run)
 
 
+def _tell_failure(task_run: TaskRun, failure: ErrorInfo) -> None:
+    """Let the log show why, beside what the task printed."""
+    if task_run.delay is not None:
+        text = f"attempt {task_run.attempt} failed, the next begins in {task_run.delay:g} s: {failure.line}"
+        task_run.run.tell(task_run.name, "WARNING", text)
+    elif failure.traceback is not None and not isinstance(task_run.error, Interrupt):
+        task_run.run.tell(task_run.name, "ERROR", f"{task_run.state}\n{failure.traceback.rstrip()}")
+    elif task_run.state is not State.UPSTREAM_FAILED:
+        task_run.run.tell(task_run.name, "ERROR", f"{task_run.state}: {failure.line}")
+
+
 def _judge_value(task_run: TaskRun) -> None:
     if task_run.options.retry.retry is not None:
         task_run.retries = task_run.retries or Retries(task_run.options.retry)
         if task_run.retries.rejects(task_run.value):
-            task_run.error, task_run.state = RejectedValue(task_run.value), State.FAILED
+            task_run.error, task_run.state = RejectedValueError(task_run.value), State.FAILED
             return
     try:
         task_run.result = _keep(task_run)

@@ -1,7 +1,7 @@
 """Ends user code that has used up its time, or whose run was cancelled.
 
-In the main thread a signal raises, which also breaks system calls; in other threads Python's asynchronous exceptions do,
-which need Python code to be running. What cannot be reached so is told to the run, which has the last word: it
+In the main thread a signal raises, which also breaks system calls; in other threads Python's asynchronous exceptions
+do, which need Python code to be running. What cannot be reached so is told to the run, which has the last word: it
 records the verdict and ends the process group. Deadlines cost a thread, started with the first one.
 """
 
