@@ -24,7 +24,7 @@ class TaskStarted(NamedTuple):
     """An attempt of a task begins."""
 
     at: int
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks for a value in an event, so tuple.index may go
     """The task's place in the run, from 0, in the order of declaration or of calls."""
     name: str
     attempt: int
@@ -37,7 +37,7 @@ class TaskRetrying(NamedTuple):
     """An attempt of a task failed, and the next one has a time."""
 
     at: int
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks for a value in an event, so tuple.index may go
     name: str
     attempt: int
     """The attempt that failed."""
@@ -49,7 +49,7 @@ class TaskEnded(NamedTuple):
     """A task came to its end; also written for tasks that never started (skipped, upstream_failed)."""
 
     at: int
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks for a value in an event, so tuple.index may go
     name: str
     state: str
     attempts: int

@@ -5,9 +5,11 @@ written is not lost: the schedule's cursor has not moved, and the next start cat
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from tidemill.dispatcher.dispatcher import Dispatcher
@@ -63,17 +65,24 @@ class Timekeeper:
         """Judge moments that have just become due."""
         now = self._now()
         entries: list[Entry] = []
-        for due in moments:
-            flow = self._roster.of_schedule(due.schedule_id)
+        for schedule_id, together in groupby(moments, key=attrgetter("schedule_id")):
+            flow = self._roster.of_schedule(schedule_id)
             if flow is None:
                 continue  # its file left the folder while the moment was on its way
-            spec = flow.schedules[due.schedule_id]
-            if due.until is None:
-                verdicts = [judge(due.moment, now, self._facts(flow, spec))]
-            else:
-                verdicts = self._plan(flow, spec, due.moment - _TICK, due.until, why=_LEAP)
-            entries += [self._enter(flow, due.schedule_id, verdict) for verdict in verdicts]
+            for verdict in self._judge(flow, flow.schedules[schedule_id], list(together), now):
+                entries.append(self._enter(flow, schedule_id, verdict))
         self._record(entries)
+
+    def _judge(
+        self, flow: KnownFlow, spec: ScheduleSpec, moments: Sequence[DueMoment], now: datetime
+    ) -> Iterator[Verdict]:
+        """Judge the moments of one schedule, each with the facts that the one before it left behind."""
+        first, last = moments[0], moments[-1]
+        if len(moments) > 1 or first.until is not None:
+            # Several at once: time leapt over them, which is a matter of catching up.
+            yield from self._plan(flow, spec, first.moment - _TICK, last.until or last.moment, why=_LEAP)
+        else:
+            yield judge(first.moment, now, self._facts(flow, spec))
 
     def catch_up(self, flow: KnownFlow, schedule_id: int, cursor: datetime, end: datetime) -> None:
         """Account for the moments of a schedule after *cursor* and up to *end*, while nobody watched."""
