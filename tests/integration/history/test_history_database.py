@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def test_an_old_history_is_migrated(lab, tmp_path):
 
 MIGRATE = """
 import sys
+import tempfile
 from pathlib import Path
 from tidemill.history import migrating
 from tidemill.history.database import open_database
@@ -265,13 +267,20 @@ def test_a_server_that_does_not_answer_is_told_so_without_the_password(tmp_path)
 # Reading beside the writer, and without one
 
 
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may enter; pytest's own are for one user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_another_user_reads_after_a_clean_stop_and_is_never_shown_an_old_state(sqlite_lab):
+def test_another_user_reads_after_a_clean_stop_and_is_never_shown_an_old_state(open_folder):
+    sqlite_lab = Lab(open_folder / "history.db", open_folder)
     sqlite_lab.add_run("k3f0000000")
     sqlite_lab.pen.close()
     path = Path(sqlite_lab.address)
-    for folder in (path.parent, *path.parent.parents[:3]):
-        folder.chmod(0o755)
+    path.parent.chmod(0o755)
     path.chmod(0o644)
     program = (
         "import os, sys; from tidemill.history.reader import open_reader; import tidemill.domain.schedules\n"
@@ -287,6 +296,7 @@ def test_another_user_reads_after_a_clean_stop_and_is_never_shown_an_old_state(s
     for name in ("history.db-wal", "history.db-shm"):
         path.with_name(name).chmod(0o600)
     assert "HistoryError" in run_python(program, path).stdout
+    sqlite_lab.close()
 
 
 def test_reading_imports_nothing_heavy(tmp_path):

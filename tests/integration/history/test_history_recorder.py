@@ -544,3 +544,19 @@ def _follow(folder: Path) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def test_the_log_is_folded_into_the_file_when_nobody_reads(sqlite_lab):
+    log = sqlite_lab.folder / "history.db-wal"
+    other = sqlite3.connect(sqlite_lab.address, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM runs").fetchall()
+    sqlite_lab.add_run(UID)
+
+    sqlite_lab.pen.tidy()
+    assert log.stat().st_size > 0
+
+    other.close()
+    sqlite_lab.pen.tidy()
+    assert log.stat().st_size == 0
+    assert sqlite_lab.write(lambda w: w.row("PRAGMA busy_timeout"))[0] > 0
