@@ -537,7 +537,7 @@ def test_every_event_counts_once_however_often_the_daemon_is_killed(sqlite_lab):
     assert offsets == sorted(set(offsets))
 
 
-def _offset(lab: Lab) -> int:
+def _offset(lab) -> int:
     connection = sqlite3.connect(f"file:{lab.address}?mode=ro", uri=True)
     try:
         return connection.execute("SELECT journal_offset FROM runs").fetchone()[0]
