@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tidemill.domain.errors import HistoryError
-from tidemill.domain.events import Event
+from tidemill.domain.events import Event, RunEnded
 from tidemill.history.database import Database
 from tidemill.history.following import Journals
 from tidemill.history.pacing import SCAN, TIDY, Pace
@@ -50,7 +50,8 @@ class Recorder:
         self._asked: deque[Callable[[Journals], None]] = deque()
         self._wake = threading.Event()
         self._door = threading.Lock()
-        self._is_hinted = False
+        self._hinted_at: float | None = None
+        self._is_urgent = False
         self._stop_by: float | None = None
         self._journals = Journals()
         self._pen = Pen(database)
@@ -73,7 +74,7 @@ class Recorder:
 
     def stop(self, timeout: float = 10.0) -> None:
         """Write what is queued and what the journals hold, then close the history."""
-        self._is_hinted = True  # one last look at the journals
+        self._hinted_at = float("-inf")  # one last look at the journals
         with self._door:
             self._stop_by = self._monotonic() + timeout
         self._wake.set()
@@ -122,9 +123,11 @@ class Recorder:
         self._asked.append(lambda journals: journals.unfollow(run_id))
         self._wake.set()
 
-    def hint(self) -> None:
-        """Tell that a journal may have grown."""
-        self._is_hinted = True
+    def hint(self, *, urgent: bool = False) -> None:
+        """Tell that a journal may have grown; *urgent*, and somebody waits for what it tells."""
+        if self._hinted_at is None:
+            self._hinted_at = self._monotonic()
+        self._is_urgent |= urgent
         self._wake.set()
 
     # In its own thread
@@ -140,8 +143,10 @@ class Recorder:
     def _wait(self) -> None:
         while True:
             now = self.last_turn = self._monotonic()
-            hinted = self._is_hinted or self._journals.has_more
-            due = self._pace.due(works=bool(self._queue), hinted=hinted, following=len(self._journals) > 0)
+            hinted_at = float("-inf") if self._journals.has_more else self._hinted_at
+            due = self._pace.due(
+                awaited=bool(self._queue) or self._is_urgent, hinted_at=hinted_at, following=len(self._journals) > 0
+            )
             if self._stop_by is not None and self._pace.retry_at is None:
                 return
             if due <= now:
@@ -153,7 +158,7 @@ class Recorder:
                 self._wake.clear()
 
     def _turn(self) -> None:
-        self._is_hinted = False
+        self._hinted_at, self._is_urgent = None, False
         while self._asked:
             self._asked.popleft()(self._journals)
         works = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
@@ -164,7 +169,7 @@ class Recorder:
             turn = take_turn(self._pen, works, self._journals)
         except Exception as error:
             self._queue.extendleft(reversed(works))
-            self._is_hinted = True
+            self._hinted_at = float("-inf")
             self._fail(error)
         else:
             self._commit(works, turn)
@@ -174,7 +179,8 @@ class Recorder:
             _LOG.info("the history can be written again")
             self.problem = None
         now = self._monotonic()
-        self._pace.committed_at(now, len(works))
+        ends = sum(type(event) is RunEnded for _, event in turn.facts)
+        self._pace.committed_at(now, len(works) + ends)
         if turn.has_written:
             self.last_commit, self._is_tidy = now, False
         if turn.facts:
@@ -196,7 +202,7 @@ class Recorder:
             return False
         if self._monotonic() >= self._stop_by:
             return True
-        return not self._queue and not self._asked and not self._is_hinted and not self._journals.has_more
+        return not self._queue and not self._asked and self._hinted_at is None and not self._journals.has_more
 
     def _tidy(self) -> None:
         self._is_tidy = True

@@ -74,7 +74,10 @@ async def serve(
         starter.soon()
 
     link = ForkserverLink(
-        paths, settings.forkserver.preload, lambda run: order_for(run, roster, paths, daemon.settings), recorder.hint
+        paths,
+        settings.forkserver.preload,
+        lambda run: order_for(run, roster, paths, daemon.settings),
+        lambda urgent: recorder.hint(urgent=urgent),
     )
     dispatcher = Dispatcher(
         recording,

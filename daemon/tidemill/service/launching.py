@@ -17,6 +17,7 @@ from tidemill.forkserver.client import ForkserverClient
 from tidemill.forkserver.launch import ensure, reap
 from tidemill.forkserver.protocol import Exited, Failed, ForkserverError, LiveRun, Started
 from tidemill.journal.processes import boot_id
+from tidemill.journal.writer import URGENT
 from tidemill.service.processes import process_of
 from tidemill.service.roster import Roster
 from tidemill.service.watching import ExitWatch
@@ -65,7 +66,7 @@ class ForkserverLink:
         paths: StatePaths,
         preload: tuple[str, ...],
         order: Callable[[ActiveRun], RunOrder],
-        on_hint: Callable[[], None],
+        on_hint: Callable[[bool], None],
     ) -> None:
         self._paths = paths
         self._preload = preload
@@ -139,10 +140,10 @@ class ForkserverLink:
 
     def _hint(self, fd: int) -> None:
         try:
-            os.read(fd, 8)
+            count = os.eventfd_read(fd)
         except BlockingIOError:
             return
-        self._on_hint()
+        self._on_hint(count >= URGENT)
 
     def _read(self, client: ForkserverClient) -> None:
         try:

@@ -9,7 +9,7 @@ from tidemill.domain.results import ErrorInfo
 from tidemill.journal import writer as writing
 from tidemill.journal.format import LINE_LIMIT, beside
 from tidemill.journal.reader import JournalReader
-from tidemill.journal.writer import EXIT_UNRECORDED, JournalWriter
+from tidemill.journal.writer import EXIT_UNRECORDED, URGENT, JournalWriter
 
 STARTED = RunStarted(1, 2, 3, "boot")
 
@@ -100,7 +100,7 @@ def test_a_run_event_is_hinted_at_once(path, hint):
     writer.write(RunStarted(5_000_000, 2, 3, "boot"))
     assert hints(hint) == 1
     writer.write(RunEnded(5_000_001, "completed"))
-    assert hints(hint) == 1
+    assert hints(hint) == URGENT
 
 
 def test_task_events_are_hinted_now_and_then(path, hint):
