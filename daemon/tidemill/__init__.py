@@ -29,7 +29,7 @@ _HOMES = {
 }
 """Where each name lives, below this package."""
 
-__all__ = list(_HOMES)  # noqa: PLE0604 - the one list of names
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -29,6 +29,7 @@ class RunLog:
         self._lock = threading.RLock()
         self._second = -1
         self._stamp = ""
+        os.register_at_fork(after_in_child=self._forget_lock)
 
     def write(self, task: str, level: str, text: str) -> None:
         """Write *text*, each of its lines with its own prefix."""
@@ -46,6 +47,10 @@ class RunLog:
                 mark = f"{self._now()} [-] WARNING output truncated: the limit of {self._limit} bytes is reached\n"
                 data = mark.encode()
             self._append(data)
+
+    def _forget_lock(self) -> None:
+        # The thread that held it at the fork does not exist in the child.
+        self._lock = threading.RLock()
 
     def _append(self, data: bytes) -> None:
         # A full disk must not fail the task that prints.

@@ -45,7 +45,7 @@ def carry_out_function(flow: FunctionFlow, run: Run, parameters: Mapping[str, An
 def _call_body(flow: FunctionFlow, run: Run, parameters: Mapping[str, Any]) -> Verdict:
     arguments = arrange(flow, parameters)
     first = len(run.futures)
-    value, error = invoke_code(run, Call(), flow.fn, arguments.args, arguments.kwargs, None)
+    value, error = invoke_code(run, Call(), flow.fn, args=arguments.args, kwargs=arguments.kwargs)
     for future in run.futures[first:]:
         looked_at = future.looked_at
         future.wait()

@@ -17,7 +17,7 @@ from tidemill.engine.graph import Graph, Node, fill_places
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.pool import Call
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun, attempt, end, record
+from tidemill.engine.task_run import TaskRun, attempt, end
 
 
 class GraphRun:
@@ -44,8 +44,7 @@ class GraphRun:
                 self._take_over(node, finished[node.name])
             elif self._waiting[node.index] == 0:
                 ready.append(node)
-        self._run.pool.put(self._call(node) for node in ready)
-        self._run.pool.work(self._is_done)
+        self._run.pool.work([self._call(node) for node in ready], self._is_done)
         if self._broken is not None:
             raise self._broken
         if self._left:
@@ -163,10 +162,8 @@ class GraphRun:
 
     def _end_unbegun(self, task_run: TaskRun) -> None:
         if not task_run.has_ended:
-            task_run.state = State.CANCELLED
             reason = "cancelled" if self._run.interruption is Cancelled else "timed out"
-            task_run.failure = task_run.failure or ErrorInfo("Cancelled", f"not run to its end: the run was {reason}")
-            record(task_run)
+            end(task_run, State.CANCELLED, ErrorInfo("Cancelled", f"not run to its end: the run was {reason}"))
 
 
 def failed(task_runs: Iterable[TaskRun]) -> list[TaskRun]:

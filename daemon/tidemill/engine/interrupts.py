@@ -19,4 +19,4 @@ class DeadlinePassed(Interrupt):
     """Raised in a task or a flow that has used up its time-out."""
 
     def __str__(self) -> str:
-        return "the time-out passed"
+        return "the run took longer than its time-out"

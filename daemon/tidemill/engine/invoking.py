@@ -1,10 +1,11 @@
 """The one place where user code is called: a task's, or a flow's own body."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill.engine.warden import Call, pending_interrupt
 
@@ -16,9 +17,10 @@ def invoke_code(
     run: "Run",
     call: Call,
     fn: Callable[..., Any],
+    *,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-    timeout: float | None,
+    timeout: float | None = None,
 ) -> tuple[Any, BaseException | None]:
     """Call *fn*, and return its value or what it raised, be it an interrupt of the engine's."""
     warden = run.warden
@@ -42,12 +44,24 @@ def invoke_code(
     except BaseException as raised:
         warden.calls[thread] = outer
         error = raised
+    if os.getpid() != run.pid:
+        _leave(error)
     call.thread = None
     if unwatch is not None:
         unwatch()
     if call.interrupt is not None:
         warden.release(call, thread)
     return value, error
+
+
+def _leave(error: BaseException | None) -> NoReturn:
+    """End a copy of the process that user code forked and let come back: the run is not its to carry on."""
+    if error is None:
+        os._exit(0)
+    if isinstance(error, SystemExit):
+        os._exit(error.code if isinstance(error.code, int) else int(error.code is not None))
+    sys.excepthook(type(error), error, error.__traceback__)
+    os._exit(1)
 
 
 class Shield:

@@ -47,10 +47,12 @@ class Pool:
             else:
                 self._start()
 
-    def work(self, done: Callable[[], bool]) -> None:
-        """Take part until *done*, which is asked again after every call and every ``wake``."""
+    def work(self, calls: Iterable[Call], done: Callable[[], bool]) -> None:
+        """Begin with *calls* and take part until *done*, which is asked again after every call and every ``wake``."""
         with self._changed:
+            # Counted first: this thread is one of those that may work at once.
             self._threads += 1
+            self._ready.extend(calls)
         try:
             self._carry_out(done)
         finally:

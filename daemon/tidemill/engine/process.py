@@ -19,7 +19,7 @@ from tidemill.domain.events import RunEnded, RunStarted, TaskEnded
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.runs import RunOrder
 from tidemill.domain.states import State
-from tidemill.engine.calling import InPlace
+from tidemill.engine.calling import InPlace, Nowhere
 from tidemill.engine.capture import Capture, RunLog
 from tidemill.engine.collecting import collect
 from tidemill.engine.failures import describe
@@ -140,8 +140,10 @@ def _end_group(run: Run, call: Call) -> None:
     with run.lock:
         whole = run.interruption
         now = run.now()
+        # What other threads still have to say comes too late.
+        sink, run.sink = run.sink, Nowhere()
         for task_run in run.task_runs:
-            if task_run.state in (State.RUNNING, State.RETRYING):
+            if not task_run.has_ended:
                 overdue = task_run is call and whole is not Cancelled
                 state = State.TIMED_OUT if overdue else State.CANCELLED
                 error = (
@@ -149,16 +151,16 @@ def _end_group(run: Run, call: Call) -> None:
                     if overdue
                     else None
                 )
-                run.sink.write(
+                sink.write(
                     TaskEnded(
                         now, task_run.index, task_run.name, state.value, task_run.attempt, task_run.started_at, error
                     )
                 )
         if whole is Cancelled:
-            run.sink.write(RunEnded(now, State.CANCELLED.value))
+            sink.write(RunEnded(now, State.CANCELLED.value))
         else:
             message = "the run was killed: its code did not end when its time-out passed"
-            run.sink.write(RunEnded(now, State.TIMED_OUT.value, ErrorInfo("TimeoutError", message)))
+            sink.write(RunEnded(now, State.TIMED_OUT.value, ErrorInfo("TimeoutError", message)))
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(1)

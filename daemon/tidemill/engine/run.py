@@ -1,6 +1,7 @@
 """One run in this process: what all its tasks share."""
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ class Run:
         self.keeper = keeper
         self.finished: Mapping[int, FinishedTask] = {task.index: task for task in finished}
         self.now = now
+        self.pid = os.getpid()
         self.pool = Pool(max_workers)
         self.warden = Warden(lambda call: stuck(self, call) if stuck else self.note("a task cannot be interrupted"))
         self.interruption: type[Interrupt] | None = None

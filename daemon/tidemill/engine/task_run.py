@@ -105,7 +105,12 @@ def invoke(task_run: TaskRun) -> None:
     token = CURRENT_TASK.set(task_run)
     try:
         task_run.value, task_run.error = invoke_code(
-            task_run.run, task_run, task_run.fn, task_run.args, task_run.kwargs, task_run.options.timeout
+            task_run.run,
+            task_run,
+            task_run.fn,
+            args=task_run.args,
+            kwargs=task_run.kwargs,
+            timeout=task_run.options.timeout,
         )
     finally:
         CURRENT_TASK.reset(token)

@@ -17,6 +17,8 @@ from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 
 GRACE: Final = 2.0
 """Seconds after which code that did not even notice is taken to be stuck."""
+REMINDER: Final = 0.02
+"""Seconds after which the main thread's signal is sent again, then after twice as long, and so on."""
 CLEANUP: Final = 8.0
 """Seconds that code has, beyond the grace, when it noticed and is cleaning up."""
 SIGNAL: Final = signal.SIGRTMIN + 3
@@ -98,8 +100,10 @@ class Warden:
                 call.noticed = True
 
         Raised.__name__ = Raised.__qualname__ = kind.__name__
+        Raised.__module__ = "tidemill"
         call.interrupt = Raised
         self._deliver(call, thread)
+        self._remind(call, thread, REMINDER)
         self._after(GRACE, lambda: self._insist(call, thread))
 
     def release(self, call: Call, thread: int) -> None:
@@ -113,6 +117,17 @@ class Warden:
             signal.pthread_kill(thread, SIGNAL)
         elif not shielded(self.calls.get(thread)):
             _raise_in(thread, call.interrupt)
+
+    def _remind(self, call: Call, thread: int, pause: float) -> None:
+        """Send the signal again: one that comes between Python's look for signals and a system call breaks nothing."""
+
+        def again() -> None:
+            if call.thread == thread and not call.noticed:
+                self._deliver(call, thread)
+                self._remind(call, thread, 2 * pause)
+
+        if thread == self._main and pause < GRACE:
+            self._after(pause, again)
 
     def _insist(self, call: Call, thread: int) -> None:
         """Give code that noticed the time to clean up; call the rest stuck."""

@@ -1,0 +1,799 @@
+import json
+import os
+import signal
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from engine_lab import RunNoted, TaskRetrying, TaskStarted, run_file, wait_for_line, write_flow
+from tidemill.domain.events import RunRetrying, RunStarted
+from tidemill.domain.results import ResultInfo
+from tidemill.domain.runs import FinishedTask
+from tidemill.journal.processes import boot_id
+
+HEADER = "import os, sys, time\nfrom tidemill import *\n"
+
+
+@pytest.fixture
+def flows(tmp_path):
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(flows, tmp_path):
+    def go(text, flow="", **fields):
+        path = write_flow(flows, text)
+        path.write_text(HEADER + path.read_text())
+        return run_file(path, flow, state=tmp_path / "state", **fields)
+
+    return go
+
+
+def test_a_graph_runs_in_order_and_hands_results_on(run, flows):
+    record = run(
+        """
+        @task
+        def extract(): return [1, 2]
+
+        @task(depends_on=[extract], result_handler=LocalResult(dir="./results"))
+        def transform(extract): return [x * 2 for x in extract]
+
+        class Load(Task):
+            def run(self, transform): return self.total(transform)
+            def total(self, rows): return sum(rows)
+
+        nightly = Flow("nightly", tasks=[Load()])
+        """,
+        "nightly",
+    )
+
+    assert (record.state, record.exit_code) == ("completed", 0)
+    assert record.states() == {"extract": "completed", "transform": "completed", "Load": "completed"}
+    assert record.tasks["Load"].result == ResultInfo("history", None, 1, "6", "json", "6")
+    kept = record.tasks["transform"].result
+    assert kept.handler == "LocalResult"
+    assert Path(kept.location).parent == flows / "results"
+    assert json.loads(Path(kept.location).read_text()) == [2, 4]
+
+
+def test_the_first_and_the_last_line_of_the_journal_are_the_run_s(run):
+    record = run("@task\ndef f(): ...\n")
+
+    first = record.events[0]
+    assert isinstance(first, RunStarted)
+    assert first.boot_id == boot_id()
+    assert record.events[-1] is record.end
+    assert all(before.at <= after.at for before, after in pairwise(record.events))
+
+
+def test_parallel_branches_run_at_once(run):
+    record = run(
+        """
+        import threading
+        both = threading.Barrier(2, timeout=10)
+        @task
+        def a(): both.wait()
+        @task
+        def b(): both.wait()
+        """
+    )
+
+    assert record.state == "completed"
+
+
+def test_max_workers_1_runs_one_task_at_a_time(run):
+    record = run(
+        """
+        import threading
+        free = threading.Lock()
+        @task
+        def step(n):
+            assert free.acquire(blocking=False)
+            time.sleep(0.005)
+            free.release()
+        Flow("etl", tasks=[step.bind(n=n) for n in range(5)])
+        """,
+        max_workers=1,
+    )
+
+    assert record.state == "completed"
+
+
+def test_a_task_that_fails_is_retried_and_every_attempt_is_told(run):
+    record = run(
+        """
+        calls = []
+        @task(retry_kwargs={"max_retries": 3, "delay": 0.001, "backoff": 2})
+        def shaky():
+            calls.append(1)
+            if len(calls) < 3: raise ValueError(f"no {len(calls)}")
+            return len(calls)
+        """
+    )
+
+    assert record.state == "completed"
+    retries = record.of(TaskRetrying)
+    assert [(event.attempt, event.error.line) for event in retries] == [
+        (1, "ValueError: no 1"),
+        (2, "ValueError: no 2"),
+    ]
+    assert [event.due - event.at for event in retries] == [1000, 2000]
+    assert [event.attempt for event in record.of(TaskStarted)] == [1, 2, 3]
+    assert record.tasks["shaky"].attempts == 3
+
+
+def test_a_failure_fails_the_run_and_what_needs_it_but_nothing_else(run):
+    record = run(
+        """
+        @task
+        def bad(): raise ValueError("boom")
+        @task(depends_on=[bad])
+        def below(): ...
+        @task(depends_on=[below])
+        def further(): ...
+        @task
+        def beside(): return 1
+        """
+    )
+
+    assert record.state == "failed"
+    assert record.end.error.line == "ValueError: task bad: boom"
+    assert record.states() == {
+        "bad": "failed",
+        "below": "upstream_failed",
+        "further": "upstream_failed",
+        "beside": "completed",
+    }
+    traceback = record.tasks["bad"].error.traceback
+    assert 'raise ValueError("boom")' in traceback
+    assert "tidemill/engine" not in traceback
+    assert "[bad] ERROR ValueError: boom" in record.lines()
+
+
+def test_retries_use_tenacity_s_own_strategies(run):
+    record = run(
+        """
+        from tenacity import retry_if_result, stop_after_attempt, wait_fixed
+        calls = []
+        @task(retry_kwargs={"stop": stop_after_attempt(3), "wait": wait_fixed(0.001), "retry": retry_if_result(lambda v: v < 3)})
+        def count():
+            calls.append(1)
+            return len(calls)
+        """
+    )
+
+    assert record.state == "completed"
+    assert record.tasks["count"].attempts == 3
+
+
+def test_a_wait_for_a_retry_holds_no_thread(run):
+    record = run(
+        """
+        done = []
+        @task(retries=1, retry_delay_seconds=0.2)
+        def shaky():
+            if not done: raise ValueError
+        @task
+        def other(): done.append(1)
+        """,
+        max_workers=1,
+    )
+
+    assert record.state == "completed"
+    order = [(event.name, event.attempt) for event in record.of(TaskStarted)]
+    assert order == [("shaky", 1), ("other", 1), ("shaky", 2)]
+
+
+def test_give_up_ends_the_attempts_and_retry_asks_for_one(run):
+    record = run(
+        """
+        seen = []
+        @task(retries=5)
+        def hopeless(): raise GiveUp("no such customer")
+        @task
+        def asks():
+            seen.append(1)
+            if len(seen) == 1: raise Retry("busy", delay=0.001)
+        """
+    )
+
+    assert record.tasks["hopeless"].attempts == 1
+    assert record.tasks["hopeless"].error.line == "GiveUp: no such customer"
+    assert (record.tasks["asks"].state, record.tasks["asks"].attempts) == ("completed", 2)
+
+
+def test_a_function_flow_runs_with_its_parameters_converted(run):
+    record = run(
+        """
+        from dataclasses import dataclass
+        from datetime import date
+        from enum import Enum
+        from pathlib import Path
+        class Colour(Enum):
+            RED = "red"
+        @dataclass
+        class Point:
+            x: int
+            y: int = 2
+        @task(retries=1)
+        def add(a, b): return a + b
+        @flow
+        def etl(n: int, day: date, place: Path, colour: Colour, point: Point, flag: bool = False, names: list[str] = []):
+            print(repr((n, day, place, colour, point, flag, names)))
+            futures = [add.submit(i, 1) for i in range(3)]
+            total = add.submit(futures[1], futures[2])
+            return add(n, total.result())
+        """,
+        parameters={
+            "n": "3",
+            "day": "2026-11-22",
+            "place": "a/b",
+            "colour": "red",
+            "point": {"x": "1"},
+            "flag": "true",
+            "names": '["a"]',
+        },
+    )
+
+    assert record.state == "completed"
+    assert record.end.result.value == "8"
+    assert (
+        "[-] OUT (3, datetime.date(2026, 11, 22), PosixPath('a/b'), <Colour.RED: 'red'>, Point(x=1, y=2), True, ['a'])"
+        in record.lines()
+    )
+    assert [event.name for event in record.of(TaskStarted)] == ["add"] * 5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"n": "many"}, "parameter 'n' of flow etl must be int, and 'many' is not"),
+        ({"nn": 1}, "flow etl has no parameter 'nn'; did you mean 'n'?"),
+        ({}, "flow etl needs the parameter n: give -p n=…"),
+    ],
+)
+def test_wrong_parameters_fail_the_run_with_a_sentence(run, parameters, sentence):
+    record = run("@flow\ndef etl(n: int): ...\n", parameters=parameters)
+
+    assert record.state == "failed"
+    assert sentence in record.end.error.message
+
+
+def test_parameters_of_a_graph_reach_their_tasks_as_their_types(run):
+    record = run("@task\ndef f(data: int, unit='kg'): return [data, unit]\n", parameters={"data": "4"})
+
+    assert record.tasks["f"].result.value == '[4,"kg"]'
+
+
+def test_a_flow_s_own_retries_run_only_what_did_not_complete(run):
+    record = run(
+        """
+        calls = []
+        @task
+        def once(): calls.append("once"); return 1
+        @task
+        def twice():
+            calls.append("twice")
+            if calls.count("twice") == 1: raise ValueError("first")
+        @flow(retries=1)
+        def etl():
+            once(); twice()
+            return calls
+        """
+    )
+
+    assert record.state == "completed"
+    assert json.loads(record.end.result.value) == ["once", "twice", "twice"]
+    (retrying,) = record.of(RunRetrying)
+    assert retrying.error.line == "ValueError: first"
+
+
+def test_a_submitted_task_that_fails_unseen_fails_the_run(run):
+    record = run("@task\ndef bad(): raise ValueError('boom')\n@flow\ndef etl(): bad.submit()\n")
+
+    assert record.state == "failed"
+    assert record.end.error.line == "ValueError: task bad: boom"
+
+
+def test_a_failure_that_the_body_handles_is_its_own_business(run):
+    record = run(
+        """
+        @task
+        def bad(): raise ValueError("boom")
+        @flow
+        def etl():
+            try: bad()
+            except ValueError: pass
+            assert bad.submit().state or True
+            future = bad.submit(); future.wait()
+            return str(future.result(raise_on_failure=False))
+        """
+    )
+
+    assert record.state in ("completed", "failed")
+    assert record.states()["bad"] == "failed"
+
+
+def test_tasks_that_wait_for_futures_do_not_use_up_the_threads(run):
+    record = run(
+        """
+        @task
+        def leaf(n): return n
+        @task
+        def branch(n): return sum(leaf.submit(i).result() for i in range(n))
+        @flow
+        def etl(): return sum(f.result() for f in [branch.submit(3) for _ in range(4)])
+        """,
+        max_workers=1,
+    )
+
+    assert (record.state, record.end.result.value) == ("completed", "12")
+
+
+def test_async_flows_and_tasks_run_by_the_same_engine(run):
+    record = run(
+        """
+        import asyncio
+        @task(retries=1)
+        async def fetch(n, seen=[]):
+            await asyncio.sleep(0.001)
+            seen.append(n)
+            if seen == [0]: raise ValueError("first")
+            return n
+        @task
+        def plain(): return 10
+        @flow
+        async def etl():
+            numbers = await asyncio.gather(*[fetch(n) for n in range(3)])
+            return sum(numbers) + plain()
+        """
+    )
+
+    assert (record.state, record.end.result.value) == ("completed", "13")
+    assert len(record.of(TaskRetrying)) == 1
+
+
+def test_an_async_task_of_a_graph_runs(run):
+    record = run("import asyncio\n@task\nasync def f():\n    await asyncio.sleep(0)\n    return 1\n")
+
+    assert record.tasks["f"].result.value == "1"
+
+
+def test_sub_flows_become_part_of_the_run(run):
+    record = run(
+        """
+        @task
+        def step(n): return n
+        @flow
+        def child(n: int): return step(n) + 1
+        graph = Flow("graph", tasks=[step.bind(n=5)])
+        @flow
+        def etl():
+            graph()
+            return child("2")
+        """,
+        "etl",
+    )
+
+    assert (record.state, record.end.result.value) == ("completed", "3")
+    assert [event.index for event in record.of(TaskStarted)] == [0, 1]
+
+
+def test_a_task_calls_another_task_inside_a_graph(run):
+    record = run(
+        """
+        @task(name="inner", retries=1)
+        def inner(): return 1
+        @task
+        def outer(): return inner() + 1
+        Flow("etl", tasks=[outer])
+        """
+    )
+
+    assert record.states() == {"outer": "completed", "inner": "completed"}
+
+
+def test_output_and_logging_are_captured_with_time_and_task(run):
+    record = run(
+        r"""
+        import logging, subprocess
+        @task
+        def speak():
+            print("to stdout"); print("two\nlines")
+            print("to stderr", file=sys.stderr)
+            logging.getLogger("x").warning("a warning")
+            logging.getLogger("x").debug("not this")
+            get_run_logger().info("by the run's logger")
+            sys.stdout.buffer.write(b"bytes \xff\n")
+            print("lone \udcff surrogate")
+            print("not ended", end="")
+            try: 1 / 0
+            except ZeroDivisionError: logging.exception("failed")
+            subprocess.run(["echo", "raw"], check=True)
+        """
+    )
+
+    assert record.state == "completed"
+    lines = record.lines()
+    for expected in (
+        "[speak] OUT to stdout",
+        "[speak] OUT two",
+        "[speak] OUT lines",
+        "[speak] ERR to stderr",
+        "[speak] WARNING a warning",
+        "[speak] INFO by the run's logger",
+        "[speak] OUT bytes \\xff",
+        "[speak] OUT lone \\udcff surrogate",
+        "[speak] OUT not ended",
+        "[speak] ERROR ZeroDivisionError: division by zero",
+    ):
+        assert expected in lines
+    assert "raw" in record.log.splitlines()
+    assert "not this" not in record.log
+
+
+def test_output_beyond_the_limit_is_cut_and_said_so(run):
+    record = run("@task\ndef talk():\n    for n in range(20_000): print(n)\n", log_limit=10_000)
+
+    assert record.state == "completed"
+    assert len(record.log) < 11_000
+    assert record.lines()[-1] == "[-] WARNING output truncated: the limit of 10000 bytes is reached"
+
+
+def test_a_task_s_time_out_breaks_a_sleep_in_the_main_thread(run):
+    record = run("@task(timeout=0.05)\ndef nap(): time.sleep(60)\n@task(depends_on=[nap])\ndef after(): ...\n")
+
+    assert (record.state, record.exit_code) == ("timed_out", 0)
+    assert record.states() == {"nap": "timed_out", "after": "upstream_failed"}
+    assert record.tasks["nap"].error.line == "TimeoutError: task nap took longer than its time-out of 0.05 s"
+    (started,) = record.of(TaskStarted)
+    assert started.deadline - started.at == 50_000
+
+
+def test_a_time_out_reaches_code_that_catches_every_exception(run):
+    record = run(
+        """
+        @task(timeout=0.05)
+        def stubborn():
+            while True:
+                try: time.sleep(60)
+                except Exception: pass
+        """
+    )
+
+    assert record.states() == {"stubborn": "timed_out"}
+
+
+def test_a_time_out_reaches_python_code_in_a_thread(run):
+    record = run(
+        """
+        @task(timeout=0.05)
+        def spin(n):
+            while True: time.sleep(0.001)
+        Flow("etl", tasks=[spin.bind(n=1), spin.bind(n=2)])
+        """
+    )
+
+    assert record.exit_code == 0
+    assert record.states() == {"spin": "timed_out", "spin-2": "timed_out"}
+
+
+def test_a_timed_out_attempt_is_retried(run):
+    record = run(
+        """
+        seen = []
+        @task(timeout=0.05, retries=1)
+        def slow_once():
+            seen.append(1)
+            if len(seen) == 1: time.sleep(60)
+        """
+    )
+
+    assert (record.state, record.tasks["slow_once"].attempts) == ("completed", 2)
+
+
+def test_code_that_nothing_reaches_is_killed_with_the_verdict_recorded(run):
+    record = run(
+        """
+        import subprocess
+        @task(timeout=0.05)
+        def stuck(n):
+            subprocess.run(["sleep", "60"]) if n else time.sleep(60)
+        @task
+        def waits(): time.sleep(60)
+        @task(depends_on=[waits])
+        def never(): ...
+        Flow("etl", tasks=[waits, stuck.bind(n=0), never])
+        """
+    )
+
+    assert record.exit_code == -signal.SIGKILL
+    assert record.state == "timed_out"
+    assert record.states() == {"stuck": "timed_out", "waits": "cancelled", "never": "cancelled"}
+
+
+def test_the_run_s_time_out_ends_everything(run):
+    record = run(
+        "@task\ndef nap(): time.sleep(60)\n@task\ndef spin():\n    while True: time.sleep(0.001)\n"
+        "@task(depends_on=[nap])\ndef after(): ...\n",
+        timeout=0.1,
+    )
+
+    assert (record.state, record.exit_code) == ("timed_out", 0)
+    assert record.end.error.line == "TimeoutError: the run took longer than its time-out"
+    assert record.states()["nap"] == record.states()["spin"] == "timed_out"
+
+
+def test_a_function_flow_s_time_out_ends_its_body(run):
+    record = run("@flow(timeout_seconds=0.05)\ndef etl():\n    while True: time.sleep(60)\n")
+
+    assert record.state == "timed_out"
+
+
+def cancel(pid, log):
+    wait_for_line(log, "begun")
+    os.kill(pid, signal.SIGTERM)
+
+
+def test_cancel_lets_tasks_clean_up_and_begins_nothing_more(run):
+    record = run(
+        """
+        @task
+        def nap():
+            print("begun")
+            try: time.sleep(60)
+            finally: print("cleaned up")
+        @task(depends_on=[nap])
+        def after(): ...
+        """,
+        meanwhile=cancel,
+    )
+
+    assert (record.state, record.exit_code) == ("cancelled", 0)
+    assert record.states() == {"nap": "cancelled", "after": "cancelled"}
+    assert "[nap] OUT cleaned up" in record.lines()
+
+
+def test_cancel_ends_a_wait_for_a_retry(run):
+    record = run(
+        "@task(retries=1, retry_delay_seconds=60)\ndef shaky():\n    print('begun')\n    raise ValueError\n",
+        meanwhile=cancel,
+    )
+
+    assert record.state == "cancelled"
+    assert record.states() == {"shaky": "cancelled"}
+
+
+def test_cancel_ends_a_function_flow_and_its_submitted_tasks(run):
+    record = run(
+        """
+        @task
+        def spin():
+            while True: time.sleep(0.001)
+        @task(retries=1, retry_delay_seconds=60)
+        def shaky(): raise ValueError
+        @flow
+        def etl():
+            futures = [spin.submit(), shaky.submit()]
+            time.sleep(0.05)
+            print("begun")
+            futures[0].result()
+        """,
+        meanwhile=cancel,
+    )
+
+    assert (record.state, record.exit_code) == ("cancelled", 0)
+    assert record.states() == {"spin": "cancelled", "shaky": "cancelled"}
+
+
+def test_cancel_of_an_async_flow(run):
+    record = run(
+        "import asyncio\n@flow\nasync def etl():\n    print('begun')\n    await asyncio.sleep(60)\n", meanwhile=cancel
+    )
+
+    assert (record.state, record.exit_code) == ("cancelled", 0)
+
+
+def test_sys_exit_in_a_task_is_a_failure(run):
+    record = run("@task(retries=3)\ndef leave(): sys.exit(3)\n")
+
+    assert record.state == "failed"
+    assert record.tasks["leave"].error.line == "SystemExit: the code called sys.exit(3)"
+    assert record.tasks["leave"].attempts == 1
+
+
+def test_a_process_that_dies_leaves_its_last_words(run):
+    record = run("import ctypes\n@task\ndef crash():\n    print('last words')\n    ctypes.string_at(0)\n")
+
+    assert record.exit_code == -signal.SIGSEGV
+    assert "[crash] OUT last words" in record.lines()
+    assert "Segmentation fault" in record.log
+    assert [event.name for event in record.of(TaskStarted)] == ["crash"]
+    assert not record.tasks
+
+
+def test_a_copy_that_a_task_forks_does_not_carry_the_run_on(run, flows):
+    record = run(
+        """
+        @task
+        def forks():
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+            return pid != 0
+        @task(depends_on=[forks])
+        def after(forks):
+            with open("count", "a") as file: file.write("x")
+        """
+    )
+
+    assert record.state == "completed"
+    assert (flows / "count").read_text() == "x"
+    assert [event.name for event in record.of(TaskStarted)] == ["forks", "after"]
+
+
+def test_a_value_that_cannot_be_kept_still_reaches_the_next_task(run):
+    record = run(
+        "@task\ndef make(): return (n for n in range(3))\n@task(depends_on=[make])\ndef use(make): return list(make)\n"
+    )
+
+    assert record.state == "completed"
+    assert record.tasks["make"].result.handler == "none"
+    assert record.tasks["make"].result.preview.startswith("<generator")
+    assert record.tasks["use"].result.value == "[0,1,2]"
+    assert "cannot be pickled" in record.of(RunNoted)[-1].note
+
+
+def test_a_large_result_becomes_a_file_and_others_are_pickled(run):
+    record = run(
+        """
+        class Row:
+            def __init__(self, n): self.n = n
+            def __repr__(self): return f"Row({self.n})"
+        @task
+        def large(): return "x" * 100_000
+        @task
+        def odd(): return (Row(1), lambda: 2)
+        """
+    )
+
+    large, odd = record.tasks["large"].result, record.tasks["odd"].result
+    assert (large.handler, large.size, len(large.preview)) == ("file", 100_002, 1000)
+    assert Path(large.location).parent == Path(record.order.results_dir)
+    assert odd.encoding == "cloudpickle"
+    assert odd.preview.startswith("(Row(1), <function")
+
+
+def test_a_result_that_cannot_be_written_fails_the_task_with_the_place(run, flows):
+    (flows / "results").write_text("a file where the folder should be")
+    record = run('@task(result_handler=LocalResult(dir="results"))\ndef f(): return 1\n')
+
+    assert record.state == "failed"
+    assert str(flows / "results") in record.tasks["f"].error.message
+
+
+def test_a_resumed_graph_runs_only_what_had_not_finished(run):
+    text = """
+        class Row:
+            def __init__(self, n): self.n = n
+        @task
+        def first(): print("first ran"); return Row(4)
+        @task(depends_on=[first])
+        def second(first):
+            if os.environ.get("BREAK"): raise ValueError
+            return first.n
+        """
+    before = run(text, environment={"BREAK": "1"})
+    finished = (FinishedTask(0, "first", before.tasks["first"].result),)
+
+    after = run(text, resume=finished, attempt=2)
+
+    assert (before.state, after.state) == ("failed", "completed")
+    assert (after.tasks["first"].state, after.tasks["first"].attempts) == ("cached", 0)
+    assert after.tasks["first"].result == before.tasks["first"].result
+    assert after.tasks["second"].result.value == "4"
+    assert "first ran" not in after.log
+
+
+def test_a_resumed_function_flow_runs_only_what_had_not_finished(run):
+    text = """
+        @task
+        def first(): print("first ran"); return [1]
+        @task
+        def second(rows):
+            if os.environ.get("BREAK"): raise ValueError
+            return rows
+        @flow
+        def etl(): return second(first())
+        """
+    before = run(text, environment={"BREAK": "1"})
+
+    after = run(text, resume=(FinishedTask(0, "first", before.tasks["first"].result),))
+
+    assert (before.state, after.state) == ("failed", "completed")
+    assert after.states() == {"first": "cached", "second": "completed"}
+    assert "first ran" not in after.log
+
+
+def test_the_kept_texts_run_whatever_the_folder_holds_now(flows, tmp_path):
+    kept = write_flow(tmp_path, "from tidemill import task\nimport helper\n@task\ndef f(): helper.fail()\n", "kept.txt")
+    kept_helper = write_flow(tmp_path, "def fail():\n    raise ValueError(__file__)\n", "kept_helper.txt")
+    path = write_flow(flows, "a later edit that is broken(\n")
+    helper = flows / "helper.py"
+
+    record = run_file(path, state=tmp_path / "state", sources={str(path): str(kept), str(helper): str(kept_helper)})
+
+    error = record.tasks["f"].error
+    assert error.line == f"ValueError: {helper}"
+    assert f'File "{helper}", line 2, in fail\n    raise ValueError(__file__)' in error.traceback
+
+
+def test_the_run_s_context_is_there(run):
+    record = run(
+        """
+        @task
+        def f(name):
+            run = current_run()
+            return [run.run_id, run.flow_name, run.parameters, run.attempt, str(run.scheduled_for), current_task().name]
+        """,
+        parameters={"name": "x"},
+        attempt=2,
+        scheduled_for="2026-11-22T08:30:00+00:00",
+    )
+
+    assert json.loads(record.tasks["f"].result.value) == [
+        record.order.run,
+        "etl",
+        {"name": "x"},
+        2,
+        "2026-11-22 08:30:00+00:00",
+        "f",
+    ]
+
+
+def test_relative_paths_begin_at_the_flow_file(run, flows):
+    (flows / "data.csv").write_text("1,2")
+    record = run("@task\ndef read(): return open('data.csv').read()\n")
+
+    assert record.tasks["read"].result.value == '"1,2"'
+
+
+@pytest.mark.parametrize(
+    ("text", "flow", "sentence"),
+    [
+        ("def broken(:\n", "", "SyntaxError"),
+        ("@flow\ndef a(): ...\n@flow\ndef b(): ...\n", "", "several flows: a, b"),
+        ("@flow\ndef nightly(): ...\n", "nihgtly", "did you mean 'nightly'?"),
+        ("", "", "no flow and no task"),
+        ("raise SystemExit(2)\n", "", "sys.exit(2)"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_a_failed_run_with_the_reason(run, text, flow, sentence):
+    record = run(text, flow)
+
+    assert record.state == "failed"
+    assert sentence in record.end.error.message
+
+
+def test_a_million_lines_end_nobody(run):
+    record = run("@task\ndef talk():\n    for n in range(1_000_000): print('line')\n", log_limit=1_000_000)
+
+    assert record.state == "completed"
+    assert len(record.log) < 1_100_000
+
+
+def test_the_lean_process_has_imported_nothing_heavy():
+    import subprocess
+
+    code = "import sys, tidemill.engine.process, tidemill.engine.inspection; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "daemon")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+
+    heavy = {"asyncio", "tenacity", "cloudpickle", "sqlalchemy", "click", "apscheduler", "ctypes", "hashlib", "pickle"}
+    assert heavy.isdisjoint(done.stdout.split())
