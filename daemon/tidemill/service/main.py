@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tidemill.config.loading import load
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.domain.errors import AlreadyRunning, ConfigurationError, TidemillError
+from tidemill.forkserver.launch import ensure
 from tidemill.service.lock import StateLock, prepare_state
 from tidemill.service.logs import set_up_logging
 
@@ -53,10 +55,21 @@ def _serve(
     os.umask(0o077)
     with StateLock(paths) as lock:
         lock.write_pid()
+        forkserver = threading.Thread(target=_start_forkserver, args=(settings, paths), daemon=True)
+        forkserver.start()
         # Imported behind the lock: a refused second daemon answers at once.
         from tidemill.service.assembly import serve
 
+        forkserver.join()
         return asyncio.run(serve(settings, paths, read_settings, on_ready))
+
+
+def _start_forkserver(settings: Settings, paths: StatePaths) -> None:
+    """Start the fork server on the other core while the daemon's own modules are imported."""
+    try:
+        ensure(paths, settings.forkserver.preload).close()
+    except TidemillError:
+        return  # told when it is tried again, with nothing beside it
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
