@@ -52,6 +52,7 @@ def main(arguments: Sequence[str]) -> None:
         fingerprint=options.get("fingerprint", ""),
         problems=tuple(problems),
         idle=float(options.get("idle", "60")),
+        spare=options.get("spare", "yes") == "yes",
     )
     gc.collect()
     gc.disable()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tidemill.forkserver import kinship
 from tidemill.forkserver.clients import Client
 from tidemill.forkserver.protocol import LiveRun
+from tidemill.forkserver.spares import Spare
 from tidemill.journal.exits import ProcessExit
 
 
@@ -27,7 +28,7 @@ class Ended:
     pid: int
     status: int
     at: int
-    child: LiveRun | Inspection
+    child: LiveRun | Inspection | Spare
 
     def as_exit(self, run: LiveRun) -> ProcessExit:
         """Write it as the exits journal has it."""
@@ -38,14 +39,16 @@ class Children:
     """All children of the server, by pid."""
 
     def __init__(self) -> None:
-        self._children: dict[int, LiveRun | Inspection] = {}
+        self._children: dict[int, LiveRun | Inspection | Spare] = {}
         self._own = frozenset(kinship.own_children())  # what a preloaded module has started stays
 
-    def __len__(self) -> int:
-        return len(self._children)
+    @property
+    def at_work(self) -> bool:
+        """Tell whether any child has something to do; a spare has not."""
+        return any(not isinstance(child, Spare) for child in self._children.values())
 
-    def add(self, pid: int, child: LiveRun | Inspection) -> None:
-        """Remember a child that was made."""
+    def add(self, pid: int, child: LiveRun | Inspection | Spare) -> None:
+        """Remember a child that was made, or what it has become."""
         self._children[pid] = child
 
     @property

@@ -15,7 +15,7 @@ RunEntry = Callable[[RunOrder, int, int, int | None], None]
 
 EXIT_UNPREPARED: Final = 71
 """Exit code of a run process that could not open its files: sysexits' EX_OSERR."""
-_OOM_SCORE: Final = 200
+OOM_SCORE: Final = 200
 
 
 def make_folders(order: RunOrder) -> None:
@@ -43,7 +43,7 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         with suppress(OSError):
             protocol.send(client, protocol.encode(Failed(order.run, f"the run cannot be prepared: {error}")))
         os._exit(EXIT_UNPREPARED)
-    forking.be_killed_first(_OOM_SCORE)
+    forking.be_killed_first(OOM_SCORE)
     forking.close_others({journal_fd, log_fd, hint_fd})
     forking.accept_signals()
     entry(order, journal_fd, log_fd, hint_fd)

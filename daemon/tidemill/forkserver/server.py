@@ -1,6 +1,5 @@
 """The fork server's loop: one thread that takes orders, forks, reaps and tells."""
 
-import gc
 import os
 import select
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tidemill.domain.errors import ProtocolError
-from tidemill.domain.runs import InspectionOrder, RunOrder
+from tidemill.domain.runs import InspectionOrder
 from tidemill.forkserver import forking, protocol, sockets
 from tidemill.forkserver.children import Children, Ended, Inspection
 from tidemill.forkserver.clients import Client
@@ -35,6 +34,7 @@ from tidemill.forkserver.protocol import (
     Welcome,
 )
 from tidemill.forkserver.run_child import RunEntry, be_run, make_folders
+from tidemill.forkserver.spares import Spare, Spares
 from tidemill.journal.exits import ProcessExit, append_exit
 from tidemill.journal.processes import birth, boot_id
 
@@ -42,7 +42,6 @@ CLIENT_LIMIT: Final = 200
 FLOOR_LIMIT: Final = 1000
 INSPECTION_MARGIN: Final = 1.0
 """Seconds an inspecting child may be over the limit it keeps itself, before it is killed."""
-_TIDY_EVERY: Final = 500
 _RETRY: Final = 1.0
 
 
@@ -59,6 +58,7 @@ class Forkserver:
         fingerprint: str = "",
         problems: tuple[str, ...] = (),
         idle: float = 60.0,
+        spare: bool = True,
     ) -> None:
         self._socket_path = socket_path
         self._exits_path = exits_path
@@ -69,11 +69,11 @@ class Forkserver:
         self._idle = idle
         self._idle_since = time.monotonic()
         self._hint_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._spares = Spares(run_entry, self._hint_fd, wanted=spare)
         self._children = Children()
         self._clients: dict[int, Client] = {}
         self._unwritten: list[ProcessExit] = []
         self._complained = False
-        self._forks = 0
         self._told_to_retire = False
         self._retiring = False
         self._listener = sockets.listen(socket_path)
@@ -92,7 +92,10 @@ class Forkserver:
         """Serve until there is nothing left to serve."""
         boot_id()  # read once here, known to every run
         while not self._is_done():
-            for fd, events in self._poll.poll(self._patience()):
+            arrived = self._poll.poll(self._patience())
+            if not arrived and (spare := self._spares.make()):
+                self._children.add(spare.pid, spare)
+            for fd, events in arrived:
                 if fd == self._wakeup:
                     os.read(self._wakeup, 4096)
                 elif fd == self._listener.fileno():
@@ -109,7 +112,7 @@ class Forkserver:
         self._retire()
 
     def _is_done(self) -> bool:
-        if self._children or self._unwritten:
+        if self._children.at_work or self._unwritten:
             return False
         if self._retiring:
             return True
@@ -119,10 +122,12 @@ class Forkserver:
         """Return how long the loop may sleep."""
         now = time.monotonic()
         waits = [_RETRY] if self._unwritten else []
+        if (spare := self._spares.wait) is not None:
+            waits.append(spare)
         deadline = self._children.next_deadline()
         if deadline is not None:
             waits.append(deadline - now)
-        if not self._clients and not self._children:
+        if not self._clients and not self._children.at_work:
             waits.append(self._idle_since + self._idle - now)
         return max(0.0, min(waits)) if waits else None
 
@@ -162,8 +167,8 @@ class Forkserver:
 
     def _answer(self, client: Client, request: Request, fds: list[int]) -> None:
         match request:
-            case Start(order):
-                self._start(client, order)
+            case Start():
+                self._start(client, request)
             case Inspect(order):
                 self._inspect(client, order, fds)
             case Hello():
@@ -178,24 +183,30 @@ class Forkserver:
             case Enclosed():
                 raise ProtocolError("an enclosed request came without its file, or within another")
 
-    def _start(self, client: Client, order: RunOrder) -> None:
+    def _start(self, client: Client, start: Start) -> None:
+        order = start.order
         if self._retiring:
             client.send(Failed(order.run, "this fork server is retiring; another one takes orders"))
             return
-        live = self._children.find(order.run)
-        if live is not None:  # ordered again by a daemon that never saw the answer
-            client.send(Started(live.run, live.pid, live.start_time))
-            return
-        try:
-            make_folders(order)
-            pid = forking.fork(partial(be_run, order, self._run_entry, client.connection, self._hint_fd))
-        except OSError as error:
-            client.send(Failed(order.run, f"no process can be made for the run: {error}"))
-            return
-        run = LiveRun(order.run, pid, birth(pid) or 0)
-        self._children.add(pid, run)
+        run = self._children.find(order.run)  # ordered again by a daemon that never saw the answer
+        if run is None:
+            try:
+                make_folders(order)
+                run = self._make_run(client, start)
+            except OSError as error:
+                client.send(Failed(order.run, f"no process can be made for the run: {error}"))
+                return
+            self._children.add(run.pid, run)
         client.send(Started(run.run, run.pid, run.start_time))
-        self._tidy()
+
+    def _make_run(self, client: Client, start: Start) -> LiveRun:
+        """Give the order to the spare, or to a new child."""
+        spare = self._spares.pop()
+        run = spare.take(start, client) if spare is not None else None
+        if run is not None:
+            return run
+        pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
+        return LiveRun(start.order.run, pid, birth(pid) or 0)
 
     def _inspect(self, client: Client, order: InspectionOrder, fds: list[int]) -> None:
         if not fds:
@@ -207,13 +218,16 @@ class Forkserver:
             return
         deadline = time.monotonic() + order.timeout + INSPECTION_MARGIN
         self._children.add(pid, Inspection(client, deadline))
-        self._tidy()
 
     def _tell(self, ended: Ended) -> None:
         """Record an end, then tell it to whoever wants to know."""
         if isinstance(ended.child, Inspection):
             ended.child.client.send(Inspected(ended.status, ended.child.timed_out))
             return
+        if isinstance(ended.child, Spare):
+            self._spares.mourn(ended.pid)
+            return
+        self._spares.is_time = True
         exit_ = ended.as_exit(ended.child)
         self._unwritten.append(exit_)
         self._write_exits()
@@ -244,7 +258,7 @@ class Forkserver:
                 client.close()
             else:
                 self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if client.waits else 0))
-        if self._clients or self._children:
+        if self._clients or self._children.at_work:
             self._idle_since = time.monotonic()
 
     def _retire(self) -> None:
@@ -252,16 +266,11 @@ class Forkserver:
         if self._retiring:
             return
         self._retiring = True
+        self._spares.end()
         with suppress(OSError):
             self._poll.unregister(self._listener.fileno())
         sockets.withdraw(self._socket_path, self._inode)
         self._listener.close()
-
-    def _tidy(self) -> None:
-        """Collect garbage now and then; the collector itself sleeps, lest it touch pages that children share."""
-        self._forks += 1
-        if self._forks % _TIDY_EVERY == 0:
-            gc.collect()
 
 
 def _measure_fork() -> float:

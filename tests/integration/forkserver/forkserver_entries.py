@@ -13,14 +13,29 @@ from tidemill.domain.runs import InspectionOrder, RunOrder
 from tidemill.journal.processes import birth, boot_id
 from tidemill.journal.writer import JournalWriter
 
+WARM: list[int] = []
+
 
 def run(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None) -> None:
     journal = JournalWriter(journal_fd, hint_fd)
     at = time.time_ns() // 1000
     journal.write(RunStarted(at, os.getpid(), birth(os.getpid()) or 0, boot_id()))
-    given = {"order": order, "journal": journal, "journal_fd": journal_fd, "log_fd": log_fd, "hint_fd": hint_fd}
+    given = {
+        "order": order,
+        "journal": journal,
+        "warm": WARM,
+        "journal_fd": journal_fd,
+        "log_fd": log_fd,
+        "hint_fd": hint_fd,
+    }
     exec(order.flow, given)
     journal.write(RunEnded(time.time_ns() // 1000, "completed"))
+
+
+def warm_up() -> None:
+    WARM.append(os.getpid())
+    if "TEST_WARM_UP" in os.environ:
+        exec(os.environ["TEST_WARM_UP"], {})
 
 
 def inspect(order: InspectionOrder) -> FileManifest:

@@ -10,6 +10,7 @@ from tidemill.domain.events import RunEnded, RunStarted
 from tidemill.forkserver.protocol import Exited, Failed, ForkserverError, Started
 from tidemill.journal.exits import ProcessExit, find_exits, read_exits
 from tidemill.journal.processes import boot_id
+from tidemill.journal.writer import URGENT
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def test_parameters_too_long_for_a_message_arrive(site, client):
 def test_the_hint_wakes_whoever_holds_it(site, client):
     os.set_blocking(client.hint_fd, False)
     site.carry_out(client, "pass")
-    assert os.eventfd_read(client.hint_fd) == 2
+    assert os.eventfd_read(client.hint_fd) == 1 + URGENT
 
 
 def test_hundreds_of_runs_end_each_with_its_own_code(site, client):
@@ -227,7 +228,7 @@ def test_a_disk_that_is_freed_in_time_costs_nothing(site, client):
 
 
 def test_no_room_for_another_process_fails_the_order_and_nothing_else(site):
-    client = site.ensure("--run-entry", "forkserver_crowded:run")
+    client = site.ensure("--run-entry", "forkserver_crowded:run", "--spare", "no")
     inspection = "no process can be made to inspect .*Resource temporarily unavailable"
     with pytest.raises(ForkserverError, match=inspection):
         site.inspect(site.connect(), "name = 'nightly'")
