@@ -3,11 +3,10 @@
 import time
 from typing import Any
 
-import click
-
 from tidemill.cli.finding import Record
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.states import LIVE
+from tidemill.cli.terminal import say
 from tidemill.domain.errors import DaemonNotRunning
 
 
@@ -41,7 +40,7 @@ class Awaited:
         except DaemonNotRunning:
             # The run outlives the daemon, and so does the wish to see its end.
             self._is_alone = True
-            click.echo(
+            say(
                 f"the daemon went away; the run {self.uid} goes on, and its end is seen when a daemon serves again",
                 err=True,
             )

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-import click
+from tidemill.cli.terminal import say
 
 
 def print_document(document: Any) -> None:
@@ -15,7 +15,7 @@ def print_document(document: Any) -> None:
     except ValueError:
         # A parameter may be infinite, but JSON has no word for it.
         text = json.dumps(_finite(document), indent=2, default=str)
-    click.echo(text)
+    say(text)
 
 
 def _finite(value: Any) -> Any:

@@ -27,7 +27,7 @@ def tree(tasks: Sequence[Task]) -> Iterator[str]:
     while waiting:
         task, head, rest = waiting.pop()
         also = [names[index] for index in task["depends_on"] if index != parents[task["index"]]]
-        yield head + names[task["index"]] + (style(f"  needs {', '.join(also)} too", dim=True) if also else "")
+        yield head + names[task["index"]] + (style(f"  needs {', '.join(also)} too", "dim") if also else "")
         children = below.get(task["index"], [])
         for child in reversed(children):
             is_last = child is children[-1]

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-import click
-
 from tidemill.cli.tables import Cell
-from tidemill.cli.terminal import neutral, neutral_lines, style
+from tidemill.cli.terminal import neutral, neutral_lines, say, style
 
 
 def print_fields(facts: Iterable[tuple[str, Cell | str | None]]) -> None:
@@ -14,18 +12,18 @@ def print_fields(facts: Iterable[tuple[str, Cell | str | None]]) -> None:
     room = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         if isinstance(value, Cell):
-            text = style(neutral(value.text), **value.style)
+            text = style(neutral(value.text), value.style)
         else:
             text = neutral_lines(value).replace("\n", "\n" + " " * (room + 2))
-        click.echo(f"{style(name.ljust(room), dim=True)}  {text}")
+        say(f"{style(name.ljust(room), 'dim')}  {text}")
 
 
 def print_heading(text: str) -> None:
     """Print a heading below an empty line."""
-    click.echo(f"\n{style(text, bold=True)}")
+    say(f"\n{style(text, 'bold')}")
 
 
 def print_text(text: str, indent: str = "") -> None:
     """Print *text* line by line, harmless to a terminal."""
     for line in neutral_lines(text.rstrip("\n")).split("\n"):
-        click.echo(f"{indent}{line}")
+        say(f"{indent}{line}")

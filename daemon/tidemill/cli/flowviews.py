@@ -31,10 +31,10 @@ def _facts(flow: Record, schedules: Sequence[str], now: datetime) -> list[tuple[
     where = f"{flow['file']}:{manifest['line']}" if flow["file"] and manifest.get("line") else flow["file"]
     tasks = manifest.get("tasks") or ()
     return [
-        ("flow", Cell(flow["name"], {"bold": True})),
+        ("flow", Cell(flow["name"], "bold")),
         ("about", flow["description"]),
         ("file", where),
-        ("error", Cell(str(flow["error"]), {"fg": "red"}) if flow["error"] else None),
+        ("error", Cell(str(flow["error"]), "red") if flow["error"] else None),
         ("tags", ", ".join(flow["tags"] or ())),
         ("schedule", "\n".join(schedules) or f"none; run it with: tidemill run {flow['name']}"),
         ("next", _next(flow, now)),
@@ -45,7 +45,7 @@ def _facts(flow: Record, schedules: Sequence[str], now: datetime) -> list[tuple[
 
 def _next(flow: Record, now: datetime) -> Cell | str:
     if flow["paused"]:
-        return Cell(f"paused; let it run again with: tidemill resume {flow['name']}", {"fg": "yellow"})
+        return Cell(f"paused; let it run again with: tidemill resume {flow['name']}", "yellow")
     return exact(moment(flow["next_run_at"]), now)
 
 
@@ -61,7 +61,7 @@ def _policies(manifest: Record) -> str:
 
 
 def _parameter_row(parameter: Record) -> list[Cell | str | None]:
-    default = Cell("required", {"fg": "yellow"}) if parameter["required"] else repr(parameter["default"])
+    default = Cell("required", "yellow") if parameter["required"] else repr(parameter["default"])
     return [parameter["name"], parameter["type"], default]
 
 

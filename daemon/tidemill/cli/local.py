@@ -11,11 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.programs import program
+from tidemill.cli.terminal import say
 from tidemill.control.answers import UsageError
 from tidemill.domain.errors import DaemonNotRunning, StateDirectoryError, TidemillError
 from tidemill.domain.identifiers import new_run_id
@@ -41,7 +40,7 @@ def run_file(invocation: Invocation, target: str, parameters: dict[str, Any]) ->
             _write(invocation, replace(order, flow=_name_told(Path(order.journal)) or path.stem))
         _record(invocation, order.run)
     ended = f" was ended by {signal.Signals(-code).name}" if code < 0 else ""
-    click.echo(f"run {order.run}{ended}", err=True)
+    say(f"run {order.run}{ended}", err=True)
     return exits.DONE if code == 0 else exits.FAILED
 
 
@@ -116,14 +115,14 @@ def _record(invocation: Invocation, uid: str) -> None:
     except DaemonNotRunning:
         pass
     except TidemillError as error:
-        click.echo(f"the run {uid} is not in the history: {error}", err=True)
+        say(f"the run {uid} is not in the history: {error}", err=True)
         return
     database = invocation.settings.places.database_url
     line = program("tidemill.service.record", str(invocation.paths.root), uid, *([database] if database else []))
     done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         told = done.stderr.strip().splitlines() or [f"its recording ended with {done.returncode}"]
-        click.echo(f"the run {uid} is not in the history: {told[-1]}", err=True)
+        say(f"the run {uid} is not in the history: {told[-1]}", err=True)
 
 
 @contextmanager

@@ -1,18 +1,16 @@
 """The entry: one sentence and an exit code for whatever goes wrong, never a traceback."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.program import program
-from tidemill.cli.terminal import neutral_lines
+from tidemill.cli.program import load
+from tidemill.cli.quick import Unusual, split, values
+from tidemill.cli.terminal import complain
 from tidemill.domain.errors import TidemillError
-
-_PLACES = ("--config", "--flows", "--state")
 
 
 def main(arguments: Sequence[str] | None = None, invocation: Invocation | None = None) -> int:
@@ -22,37 +20,38 @@ def main(arguments: Sequence[str] | None = None, invocation: Invocation | None =
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        ended = program.main(args=arguments, prog_name="tidemill", standalone_mode=False, obj=invocation)
+        ended = _run(sys.argv[1:] if arguments is None else arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_the_pipe()
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except click.ClickException as error:
-        return _say_usage(error)
     except TidemillError as error:
-        _say(str(error))
+        complain(str(error))
         return exits.code_of(error)
     except Exception as error:
         return _last_resort(error)
     return ended if isinstance(ended, int) else exits.DONE
 
 
-def _say(sentence: str) -> None:
-    """Print a sentence for whoever looks at the errors."""
-    click.echo(f"tidemill: {neutral_lines(sentence)}", err=True)
+def _run(arguments: Sequence[str], invocation: Invocation | None) -> object:
+    """Run a line that is plainly right by ourselves, any other by click."""
+    try:
+        places, name, rest = split(arguments)
+        verb = load(name)
+        given = values(verb, rest)
+    except Unusual:
+        from tidemill.cli.clicking import run_by_click
 
-
-def _say_usage(error: click.ClickException) -> int:
-    """Print what was wrong with the command line, and where its help is."""
-    sentence = error.format_message().rstrip(".")
-    if isinstance(error, click.NoSuchOption) and error.option_name in _PLACES:
-        sentence += f"; it stands before the command: tidemill {error.option_name} ..."
-    _say(sentence)
-    ctx = getattr(error, "ctx", None)
-    if ctx is not None:
-        click.echo(f"Help: {ctx.command_path} --help", err=True)
-    return exits.USAGE
+        gc.enable()
+        return run_by_click(arguments, invocation)
+    # Off while we are imported, for what is imported stays; see tidemill.__main__.
+    gc.enable()
+    called = invocation or Invocation(places.get("config"), places.get("flows"), places.get("state"))
+    try:
+        return verb.run(called, **given)
+    finally:
+        called.close()
 
 
 def _leave_the_pipe() -> int:
@@ -70,5 +69,5 @@ def _last_resort(error: Exception) -> int:
         told = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    _say(f"{told} (set TIDEMILL_DEBUG=1 to see where)")
+    complain(f"{told} (set TIDEMILL_DEBUG=1 to see where)")
     return exits.FAILED

@@ -53,8 +53,7 @@ def _task_line(task: Record, now: datetime) -> Text:
 
 def _state(state: str) -> Text:
     cell = state_cell(state)
-    look = " ".join(["dim"] * bool(cell.style.get("dim")) + [str(cell.style.get("fg", ""))])
-    return Text(cell.text, style=look.strip())
+    return Text(cell.text, style=cell.style)
 
 
 def _took(timed: Record, now: datetime) -> Text:

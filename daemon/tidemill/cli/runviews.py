@@ -3,13 +3,11 @@
 from datetime import datetime
 from typing import Any, Final
 
-import click
-
 from tidemill.cli.fields import print_fields, print_heading, print_text
 from tidemill.cli.phrasing import absolute, duration, exact, moment
 from tidemill.cli.states import state_cell, state_text
 from tidemill.cli.tables import Cell, Column, print_table
-from tidemill.cli.terminal import neutral
+from tidemill.cli.terminal import neutral, say
 
 Record = dict[str, Any]
 
@@ -35,7 +33,7 @@ def print_run(run: Record, now: datetime) -> None:
         print_heading("events")
         for event in run["events"]:
             note = f"  {neutral(event['note'])}" if event["note"] else ""
-            click.echo(f"{absolute(moment(event['at']), now):>16}  {state_text(event['state'] or 'noted')}{note}")
+            say(f"{absolute(moment(event['at']), now):>16}  {state_text(event['state'] or 'noted')}{note}")
     _print_errors(run)
 
 
@@ -43,7 +41,7 @@ def _print_errors(run: Record) -> None:
     """Print the tracebacks, those of attempts that were tried again in one line each."""
     for task in run["tasks"]:
         for failed in task.get("failed_attempts") or ():
-            click.echo(f"\n{neutral(task['name'])}, try {failed['attempt']}: {neutral(error_line(failed['error']))}")
+            say(f"\n{neutral(task['name'])}, try {failed['attempt']}: {neutral(error_line(failed['error']))}")
         if task["state"] not in _NO_TRACEBACK:
             _print_traceback(task["name"], task["error"])
     if not any(task["error"] for task in run["tasks"]):
@@ -69,10 +67,10 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
     parameters = ", ".join(f"{name}={value!r}" for name, value in (run["parameters"] or {}).items())
     again = f" of {run['parent']}, attempt {run['attempt']}" if run["parent"] else ""
     return [
-        ("run", Cell(run["id"], {"bold": True})),
+        ("run", Cell(run["id"], "bold")),
         ("flow", run["flow"]),
         ("state", state_cell(run["state"])),
-        ("error", Cell(run["error"], {"fg": "red"}) if run["error"] else None),
+        ("error", Cell(run["error"], "red") if run["error"] else None),
         ("note", run.get("note")),
         ("trigger", run["trigger"] + again),
         ("parameters", parameters),
@@ -103,7 +101,7 @@ def task_row(task: Record, now: datetime) -> list[Cell | str | None]:
 def outcome_cell(task: Record) -> Cell | str:
     """Return what a task came to in one line: its error, else the preview of its result."""
     if task.get("error"):
-        return Cell(error_line(task["error"]), {"fg": "red"})
+        return Cell(error_line(task["error"]), "red")
     result = task.get("result") or {}
     preview = " ".join(str(result.get("preview") or "").split())
     return "" if preview in ("null", "None") else preview[:200]

@@ -5,22 +5,22 @@ from typing import Final
 from tidemill.cli.tables import Cell
 from tidemill.cli.terminal import style, symbols_fit
 
-_LOOKS: Final[dict[str, tuple[str, dict[str, bool | str]]]] = {
-    "scheduled": ("◷", {"dim": True}),
-    "pending": ("◌", {"fg": "blue"}),
-    "running": ("▶", {"fg": "cyan"}),
-    "retrying": ("↻", {"fg": "yellow"}),
-    "paused": ("‖", {"fg": "yellow"}),
-    "cancelling": ("◍", {"fg": "magenta"}),
-    "completed": ("✓", {"fg": "green"}),
-    "cached": ("≡", {"fg": "green"}),
-    "skipped": ("↷", {"dim": True}),
-    "failed": ("✗", {"fg": "red"}),
-    "timed_out": ("⧗", {"fg": "red"}),
-    "upstream_failed": ("⊘", {"fg": "red", "dim": True}),
-    "crashed": ("‼", {"fg": "red", "bold": True}),
-    "cancelled": ("■", {"fg": "magenta"}),
-    "missed": ("∅", {"fg": "yellow"}),
+_LOOKS: Final[dict[str, tuple[str, str]]] = {
+    "scheduled": ("◷", "dim"),
+    "pending": ("◌", "blue"),
+    "running": ("▶", "cyan"),
+    "retrying": ("↻", "yellow"),
+    "paused": ("‖", "yellow"),
+    "cancelling": ("◍", "magenta"),
+    "completed": ("✓", "green"),
+    "cached": ("≡", "green"),
+    "skipped": ("↷", "dim"),
+    "failed": ("✗", "red"),
+    "timed_out": ("⧗", "red"),
+    "upstream_failed": ("⊘", "red dim"),
+    "crashed": ("‼", "red bold"),
+    "cancelled": ("■", "magenta"),
+    "missed": ("∅", "yellow"),
 }
 
 NAMES: Final = tuple(_LOOKS)
@@ -31,11 +31,11 @@ LIVE: Final = frozenset({"scheduled", "pending", "running", "retrying", "paused"
 
 def state_cell(state: str) -> Cell:
     """Return the table cell of *state*."""
-    symbol, look = _LOOKS.get(state, ("", {}))
+    symbol, look = _LOOKS.get(state, ("", ""))
     return Cell(f"{symbol} {state}" if symbol and symbols_fit() else state, look)
 
 
 def state_text(state: str) -> str:
     """Return *state* as it stands in a line of text."""
     cell = state_cell(state)
-    return style(cell.text, **cell.style)
+    return style(cell.text, cell.style)

@@ -2,8 +2,6 @@
 
 import sys
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.awaiting import Awaited
 from tidemill.cli.documents import print_document
@@ -12,7 +10,7 @@ from tidemill.cli.logfiles import lines, pieces
 from tidemill.cli.phrasing import duration
 from tidemill.cli.runviews import outcome_cell
 from tidemill.cli.states import state_text
-from tidemill.cli.terminal import is_terminal, neutral, neutral_lines, style
+from tidemill.cli.terminal import is_terminal, neutral, neutral_lines, say, style
 
 _SUCCESSES = frozenset({"completed", "cached"})
 
@@ -29,7 +27,7 @@ def see_through(invocation: Invocation, awaited: Awaited, *, follow: bool, as_js
         while not awaited.look(1.0):
             pass
     except KeyboardInterrupt:
-        click.echo(f"\nthe run goes on; end it with: tidemill cancel {awaited.uid}", err=True)
+        say(f"\nthe run goes on; end it with: tidemill cancel {awaited.uid}", err=True)
         raise
     if as_json:
         print_document(awaited.detail())
@@ -42,7 +40,7 @@ def _print_log(invocation: Invocation, awaited: Awaited) -> None:
     """Print what the run writes as it writes it."""
     arriving = pieces(invocation.paths.log(awaited.uid), follow=lambda: not awaited.look(0))
     for line in lines(arriving):
-        click.echo(neutral_lines(line))
+        say(neutral_lines(line))
 
 
 def _expected_tasks(invocation: Invocation, awaited: Awaited) -> int:
@@ -58,11 +56,9 @@ def _print_end(awaited: Awaited) -> None:
     bad = [task for task in tasks if task["state"] not in _SUCCESSES]
     for task in tasks if len(tasks) <= 20 else bad[:20]:
         cell = outcome_cell(task)
-        told = cell if isinstance(cell, str) else style(neutral(cell.text), **cell.style)
-        click.echo(
-            f"  {state_text(task['state'])} {neutral(task['name'])}  {duration(task['duration'])}  {told}".rstrip()
-        )
+        told = cell if isinstance(cell, str) else style(neutral(cell.text), cell.style)
+        say(f"  {state_text(task['state'])} {neutral(task['name'])}  {duration(task['duration'])}  {told}".rstrip())
     error = f": {neutral(run['error'])}" if run["error"] else ""
-    click.echo(f"{run['id']} {neutral(run['flow'])} {state_text(str(awaited.state))}{error}")
+    say(f"{run['id']} {neutral(run['flow'])} {state_text(str(awaited.state))}{error}")
     if awaited.state not in _SUCCESSES:
-        click.echo(f"Look with: tidemill show {run['id']}; tidemill logs {run['id']}", err=True)
+        say(f"Look with: tidemill show {run['id']}; tidemill logs {run['id']}", err=True)

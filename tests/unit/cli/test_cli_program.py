@@ -1,16 +1,18 @@
 """The program as a whole: its table of commands, its help, how it ends when things go wrong."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
-from tidemill.cli.program import SECTIONS, program
+from tidemill.cli.clicking import program
+from tidemill.cli.program import SUMMARIES, load
+from tidemill.cli.quick import Unusual, split, values
 from tidemill.cli.states import LIVE, NAMES
-from tidemill.cli.verb import Verb
 from tidemill.domain.errors import (
     AlreadyRunning,
     ConfigurationError,
@@ -23,7 +25,6 @@ from tidemill.domain.errors import (
 from tidemill.domain.states import State
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = {name: told for section in SECTIONS.values() for name, told in section.items()}
 READING = (
     "status",
     "check",
@@ -52,10 +53,6 @@ HEAVY = (
 )
 
 
-def command_named(name):
-    return program.get_command(click.Context(program), name)
-
-
 def python(code, *arguments, **environment):
     """Run Python in a process of its own, as a person's shell does."""
     return subprocess.run(
@@ -68,18 +65,90 @@ def python(code, *arguments, **environment):
     )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_every_command_exists_with_the_words_of_the_table_and_examples(name):
-    command = command_named(name)
+    verb = load(name)
 
-    assert isinstance(command, Verb)
-    assert command.name == name
-    assert command.help.split("\n")[0] == COMMANDS[name]
-    assert command.examples
-    assert all("tidemill" in example and told for example, told in command.examples)
+    assert verb.name == name
+    assert verb.run.__doc__.split("\n")[0] == SUMMARIES[name]
+    assert verb.examples
+    assert all("tidemill" in example and told for example, told in verb.examples)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def read_by_click(arguments):
+    """Return the command and its values as click reads the line; "wrong" where it refuses it."""
+    with program.make_context("tidemill", list(arguments)) as ctx:
+        name, command, rest = program.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
+        return name, command.make_context(name, list(rest), parent=ctx).params
+
+
+def read_quickly(arguments):
+    _, name, rest = split(arguments)
+    return name, values(load(name), rest)
+
+
+EXAMPLES = [shlex.split(re.split("[|>&]", example)[0])[1:] for name in SUMMARIES for example, _ in load(name).examples
+            if not example.startswith("eval")]  # fmt: skip
+LINES = [
+    *EXAMPLES,
+    ["--state", "/s", "--flows=/f", "runs", "--since=2h", "--state", "failed", "--state=crashed"],
+    ["runs"],
+    ["status"],
+    ["run", "x", "--param=a=b=c", "-p", "d=", "--wait"],
+    ["result", "k3f"],
+    ["next", "--json", "-n", "3"],
+    ["check"],
+    ["pause", "a", "b", "c"],
+    ["logs", "-f", "k3f", "--task", "load", "-n", "0"],
+    ["init"],
+    ["show", "-"],
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=" ".join)
+def test_both_readers_of_a_line_understand_the_same(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "etl.py").touch()
+
+    assert read_quickly(line) == read_by_click(line)
+
+
+UNUSUAL = """
+
+-h
+--help
+--version
+--state
+rnus x y
+runs --help
+runs --sicne 2h
+runs --sinc 2h
+runs -n
+runs -n 0
+runs -n x
+runs -n5
+runs --state fialed
+runs --since --json
+runs --json=yes
+runs extra
+show
+show a b
+run -- x
+next -n 99999999
+completion tcsh
+check no-such-file.py
+logs -fn 5 k3f
+"""
+
+
+@pytest.mark.parametrize("line", UNUSUAL.splitlines()[1:])
+def test_what_is_unusual_is_left_to_click(line):
+    with pytest.raises(Unusual):
+        read_quickly(line.split())
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_every_help_has_its_examples(tidemill, name):
     ended = tidemill(name, "--help")
 
@@ -90,14 +159,14 @@ def test_every_help_has_its_examples(tidemill, name):
 
 @pytest.mark.parametrize("name", READING)
 def test_every_reading_command_has_json(name):
-    assert any("--json" in parameter.opts for parameter in command_named(name).params)
+    assert any("--json" in parameter.names for parameter in load(name).parameters)
 
 
 def test_the_whole_help_names_every_command(tidemill):
     ended = tidemill("--help")
 
     assert ended.code == 0
-    assert all(f"  {name} " in ended.out for name in COMMANDS)
+    assert all(f"  {name} " in ended.out for name in SUMMARIES)
 
 
 def test_every_state_of_the_domain_has_a_look():
@@ -240,7 +309,7 @@ def test_a_terminal_without_utf8_gets_escapes_and_no_traceback():
 )
 def test_the_quick_commands_import_nothing_heavy(tmp_path, arguments):
     code = (
-        "import sys; from tidemill.__main__ import main; main();"
+        "import sys; from tidemill.cli.main import main; main();"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     ended = python(code, "--state", str(tmp_path), *arguments)

@@ -1,22 +1,20 @@
 """``tidemill cancel``: end runs."""
 
-import click
-
-from tidemill.cli.completing import complete_run
 from tidemill.cli.finding import find_run
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.states import state_text
-from tidemill.cli.verb import verb
+from tidemill.cli.terminal import say
+from tidemill.cli.verb import argument, verb
 
 
 @verb(
     "cancel",
+    argument("runs", metavar="RUN...", many=True, offers="run"),
     examples=[
         ("tidemill cancel k3f", "by the first letters of its id"),
         ("tidemill cancel nightly@last", "the newest run of a flow"),
     ],
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
 def command(invocation: Invocation, runs: tuple[str, ...]) -> None:
     """End runs that are going or waiting.
 
@@ -25,4 +23,4 @@ def command(invocation: Invocation, runs: tuple[str, ...]) -> None:
     for reference in runs:
         uid = find_run(invocation, reference)
         answer = invocation.client.request("cancel", run=uid)
-        click.echo(f"{uid} {state_text(str(answer.get('state', 'cancelling')))}")
+        say(f"{uid} {state_text(str(answer.get('state', 'cancelling')))}")

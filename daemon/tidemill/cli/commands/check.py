@@ -5,28 +5,26 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.documents import print_document
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import counted
 from tidemill.cli.programs import program
-from tidemill.cli.terminal import neutral, style, symbols_fit
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral, say, style, symbols_fit
+from tidemill.cli.verb import JSON, FilePath, argument, verb
 from tidemill.domain.errors import ConfigurationError, TidemillError
 
 
 @verb(
     "check",
+    argument("files", metavar="[FILE...]", many=True, required=False, kind=FilePath(exists=True)),
+    JSON,
     examples=[
         ("tidemill check", "the settings and every flow file"),
         ("tidemill check flows/etl.py", "one file, before it is dropped in the folder"),
         ("tidemill check --json", "for an editor or CI: file, line, message"),
     ],
 )
-@click.argument("files", metavar="[FILE...]", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@json_option
 def command(invocation: Invocation, files: tuple[Path, ...], as_json: bool) -> int:
     """Validate the settings and flow files.
 
@@ -71,15 +69,15 @@ def _inspect(paths: list[str]) -> list[dict[str, Any]]:
 def _print(file: dict[str, Any]) -> None:
     """Print one file: its flows, or what is wrong with it."""
     good, bad = ("✓", "✗") if symbols_fit() else ("ok", "!!")
-    mark = style(bad, fg="red") if file["errors"] else style(good, fg="green")
+    mark = style(bad, "red") if file["errors"] else style(good, "green")
     flows = ", ".join(flow if isinstance(flow, str) else str(flow.get("name")) for flow in file["flows"])
-    click.echo(f"{mark} {neutral(file['file'])}" + (f"  {neutral(flows)}" if flows else ""))
+    say(f"{mark} {neutral(file['file'])}" + (f"  {neutral(flows)}" if flows else ""))
     for kind, colour in (("error", "red"), ("warning", "yellow")):
         for problem in file[f"{kind}s"]:
             where = f"line {problem['line']}: " if problem.get("line") else ""
-            click.echo(f"    {style(kind, fg=colour)}  {neutral(where + str(problem['message']))}")
+            say(f"    {style(kind, colour)}  {neutral(where + str(problem['message']))}")
 
 
 def _print_summary(found: list[dict[str, Any]]) -> None:
     errors, warnings = (sum(len(file[kind]) for file in found) for kind in ("errors", "warnings"))
-    click.echo(f"{counted(len(found), 'file')}, {counted(errors, 'error')}, {counted(warnings, 'warning')}")
+    say(f"{counted(len(found), 'file')}, {counted(errors, 'error')}, {counted(warnings, 'warning')}")

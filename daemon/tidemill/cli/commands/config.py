@@ -7,19 +7,19 @@ from typing import Any
 from tidemill.cli.documents import print_document
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.tables import Cell, Column, print_table
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.verb import JSON, verb
 
 _COLUMNS = (Column("setting"), Column("value", gives=True), Column("from"))
 
 
 @verb(
     "config",
+    JSON,
     examples=[
         ("tidemill config", "what is in force for this command line"),
         ("tidemill --config other.toml config --json", "what another file would give"),
     ],
 )
-@json_option
 def command(invocation: Invocation, as_json: bool) -> None:
     """Print each setting and where it came from.
 
@@ -59,9 +59,9 @@ def _without_password(url: str) -> str:
 
 def _shown(value: Any) -> Cell | str:
     if value is None or value == []:
-        return Cell("none", {"dim": True})
+        return Cell("none", "dim")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _source(source: str) -> Cell:
-    return Cell(source, {"dim": True} if source == "default" else {"fg": "cyan"})
+    return Cell(source, "dim" if source == "default" else "cyan")

@@ -2,30 +2,27 @@
 
 from typing import Any
 
-import click
-
-from tidemill.cli.completing import complete_flow
 from tidemill.cli.documents import print_document
 from tidemill.cli.drawing import dot, mermaid, tree
 from tidemill.cli.finding import find_flow
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.terminal import neutral
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral, say
+from tidemill.cli.verb import JSON, argument, option, verb
 from tidemill.control.answers import UsageError
 
 
 @verb(
     "graph",
+    argument("flow", offers="flow"),
+    option("--mermaid", "as_mermaid", is_flag=True, help="Print Mermaid text."),
+    option("--dot", "as_dot", is_flag=True, help="Print Graphviz text."),
+    JSON,
     examples=[
         ("tidemill graph nightly", "as a tree, each task below what it needs"),
         ("tidemill graph nightly --mermaid", "to paste into a README"),
         ("tidemill graph nightly --dot | dot -Tsvg > nightly.svg", "for Graphviz"),
     ],
 )
-@click.argument("flow", shell_complete=complete_flow)
-@click.option("--mermaid", "as_mermaid", is_flag=True, help="Print Mermaid text.")
-@click.option("--dot", "as_dot", is_flag=True, help="Print Graphviz text.")
-@json_option
 def command(invocation: Invocation, flow: str, as_mermaid: bool, as_dot: bool, as_json: bool) -> None:
     """Draw the tasks of a flow.
 
@@ -41,8 +38,8 @@ def command(invocation: Invocation, flow: str, as_mermaid: bool, as_dot: bool, a
             [{"name": task["name"], "depends_on": [names[index] for index in task["depends_on"]]} for task in tasks]
         )
     elif not tasks:
-        click.echo(f"{neutral(flow)} calls its tasks as it runs; see those of a run with: tidemill show {flow}@last")
+        say(f"{neutral(flow)} calls its tasks as it runs; see those of a run with: tidemill show {flow}@last")
     else:
         draw = mermaid if as_mermaid else dot if as_dot else tree
         for line in draw(tasks):
-            click.echo(line)
+            say(line)

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-import click
-
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.terminal import neutral
-from tidemill.cli.verb import verb
+from tidemill.cli.terminal import neutral, say
+from tidemill.cli.verb import FilePath, argument, verb
 from tidemill.domain.errors import ConfigurationError
 
 _FLOW: Final = '''\
@@ -35,12 +33,12 @@ _CONFIG: Final = """\
 
 @verb(
     "init",
+    argument("folder", metavar="[DIR]", kind=FilePath(), required=False, default=Path()),
     examples=[
         ("tidemill init", "here"),
         ("tidemill init ~/tides && cd ~/tides && tidemill daemon", "in a new folder, and off it goes"),
     ],
 )
-@click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=".")
 def command(_invocation: Invocation, folder: Path) -> None:
     """Make a folder to begin with.
 
@@ -48,9 +46,9 @@ def command(_invocation: Invocation, folder: Path) -> None:
     """
     for path, text in ((folder / "flows" / "hello.py", _FLOW), (folder / "config" / "tidemill.toml", _config_text())):
         made = _write_new(path, text)
-        click.echo(neutral(f"{'made' if made else 'kept'} {path}"))
+        say(neutral(f"{'made' if made else 'kept'} {path}"))
     here = "" if folder == Path() else f"cd {folder} && "
-    click.echo(neutral(f"Begin with: {here}tidemill daemon"))
+    say(neutral(f"Begin with: {here}tidemill daemon"))
 
 
 def _write_new(path: Path, text: str) -> bool:

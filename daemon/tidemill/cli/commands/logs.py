@@ -3,16 +3,13 @@
 import sys
 from typing import Final
 
-import click
-
-from tidemill.cli.completing import complete_run
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_run
 from tidemill.cli.following import may_write
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.logfiles import LogLine, lines, parse, pieces
-from tidemill.cli.terminal import neutral_lines, style
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral_lines, say, style
+from tidemill.cli.verb import JSON, Number, argument, option, verb
 from tidemill.control.answers import UsageError
 
 _COLOURS: Final = {"ERR": "yellow", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "bright_black"}
@@ -20,6 +17,12 @@ _COLOURS: Final = {"ERR": "yellow", "WARNING": "yellow", "ERROR": "red", "CRITIC
 
 @verb(
     "logs",
+    argument("run", offers="run"),
+    option("-f", "--follow", is_flag=True, help="Print on until the run has ended."),
+    option("--task", metavar="TASK", help="Only what this task wrote."),
+    option("-n", "last", kind=Number(0, 1_000_000), help="Only the last lines, so many."),
+    option("--raw", is_flag=True, help="The bytes as they are, control characters and all."),
+    JSON,
     examples=[
         ("tidemill logs last -f", "watch the newest run until it ends"),
         ("tidemill logs nightly@last --task load", "one task of a flow's newest run"),
@@ -27,12 +30,6 @@ _COLOURS: Final = {"ERR": "yellow", "WARNING": "yellow", "ERROR": "red", "CRITIC
         ("tidemill logs k3f --raw > run.log", "byte for byte"),
     ],
 )
-@click.argument("run", shell_complete=complete_run)
-@click.option("-f", "--follow", is_flag=True, help="Print on until the run has ended.")
-@click.option("--task", metavar="TASK", help="Only what this task wrote.")
-@click.option("-n", "last", type=click.IntRange(0, 1_000_000), help="Only the last lines, so many.")
-@click.option("--raw", is_flag=True, help="The bytes as they are, control characters and all.")
-@json_option
 def command(
     invocation: Invocation, *, run: str, follow: bool, task: str | None, last: int | None, raw: bool, as_json: bool
 ) -> None:
@@ -57,9 +54,9 @@ def command(
         print_document([line._asdict() for line in wanted])
         return
     for line in wanted:
-        click.echo(_shown(line))
+        say(_shown(line))
     if not path.exists():
-        click.echo(f"the run {uid} has written nothing that is kept", err=True)
+        say(f"the run {uid} has written nothing that is kept", err=True)
 
 
 def _shown(line: LogLine) -> str:
@@ -68,5 +65,5 @@ def _shown(line: LogLine) -> str:
     if line.at is None or line.level is None:
         return text
     colour = _COLOURS.get(line.level)
-    head = style(f"{line.at} [{neutral_lines(line.task or '-')}]", dim=True)
-    return f"{head} {style(f'{line.level} {text}', fg=colour) if colour else f'{line.level} {text}'}"
+    head = style(f"{line.at} [{neutral_lines(line.task or '-')}]", "dim")
+    return f"{head} {style(f'{line.level} {text}', colour) if colour else f'{line.level} {text}'}"

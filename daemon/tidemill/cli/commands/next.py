@@ -4,16 +4,14 @@ from datetime import UTC, tzinfo
 from heapq import merge
 from itertools import islice
 
-import click
-
-from tidemill.cli.completing import complete_flow
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import relative
 from tidemill.cli.planning import Ahead, is_held_back, moments_ahead, specs_of
 from tidemill.cli.tables import Column, print_table
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import say
+from tidemill.cli.verb import JSON, Number, argument, option, verb
 from tidemill.domain.explaining import mark
 
 _COLUMNS = (
@@ -28,16 +26,16 @@ _COLUMNS = (
 
 @verb(
     "next",
+    argument("flow", required=False, offers="flow"),
+    option("-n", "count", kind=Number(1, 10_000), default=10, help="How many moments."),
+    option("--tz", "zone_name", metavar="ZONE", help="The clock to show, as an IANA name or UTC."),
+    JSON,
     examples=[
         ("tidemill next", "what comes next, over all flows"),
         ("tidemill next nightly -n 20", "twenty moments of one flow"),
         ("tidemill next nightly --tz Asia/Tokyo", "on another clock"),
     ],
 )
-@click.argument("flow", required=False, shell_complete=complete_flow)
-@click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many moments.")
-@click.option("--tz", "zone_name", metavar="ZONE", help="The clock to show, as an IANA name or UTC.")
-@json_option
 def command(invocation: Invocation, flow: str | None, count: int, zone_name: str | None, as_json: bool) -> None:
     """List the moments that come next.
 
@@ -68,11 +66,11 @@ def command(invocation: Invocation, flow: str | None, count: int, zone_name: str
     elif moments:
         print_table(_COLUMNS, [_row(ahead, invocation, shown_zone) for ahead in moments])
     elif flow and flows[0].get("paused"):
-        click.echo(f"{flow} is paused; let it run again with: tidemill resume {flow}")
+        say(f"{flow} is paused; let it run again with: tidemill resume {flow}")
     elif flow:
-        click.echo(f"{flow} has no schedule that comes again; run it with: tidemill run {flow}")
+        say(f"{flow} has no schedule that comes again; run it with: tidemill run {flow}")
     else:
-        click.echo("nothing is scheduled")
+        say("nothing is scheduled")
 
 
 def _row(ahead: Ahead, invocation: Invocation, shown_zone: tzinfo | None) -> list[str]:

@@ -1,16 +1,17 @@
 """``tidemill reload``: read the settings and the flow files again."""
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.broken import error_line
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import counted
-from tidemill.cli.terminal import neutral, style
+from tidemill.cli.terminal import neutral, say, style
 from tidemill.cli.verb import verb
 
 
-@verb("reload", examples=[("tidemill reload", "it returns when everything is in force; 1 when a file is broken")])
+@verb(
+    "reload",
+    examples=[("tidemill reload", "it returns when everything is in force; 1 when a file is broken")],
+)
 def command(invocation: Invocation) -> int:
     """Read the flow files again, now.
 
@@ -18,9 +19,9 @@ def command(invocation: Invocation) -> int:
     """
     answer = invocation.client.request("reload", timeout=120.0)
     errors = answer.get("errors") or []
-    click.echo(f"{counted(int(answer.get('flows', 0)), 'flow')}, {counted(len(errors), 'error')}")
+    say(f"{counted(int(answer.get('flows', 0)), 'flow')}, {counted(len(errors), 'error')}")
     for error in errors:
-        click.echo(f"{style('broken', fg='red')}  {error_line(error)}")
+        say(f"{style('broken', 'red')}  {error_line(error)}")
     if sections := answer.get("restart_needed"):
-        click.echo(neutral(f"changed, and in force after tidemill restart: {', '.join(sections)}"))
+        say(neutral(f"changed, and in force after tidemill restart: {', '.join(sections)}"))
     return exits.FAILED if errors else exits.DONE

@@ -1,13 +1,15 @@
 """``tidemill restart``: end the daemon and start another."""
 
-import click
-
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.lifecycle import is_running, start_daemon, stop_daemon
+from tidemill.cli.terminal import say
 from tidemill.cli.verb import verb
 
 
-@verb("restart", examples=[("tidemill restart", "after an upgrade, or when reload asks for it")])
+@verb(
+    "restart",
+    examples=[("tidemill restart", "after an upgrade, or when reload asks for it")],
+)
 def command(invocation: Invocation) -> None:
     """Stop the daemon and start it again.
 
@@ -17,4 +19,4 @@ def command(invocation: Invocation) -> None:
     _ = invocation.settings
     if is_running(invocation):
         stop_daemon(invocation, drain=False, cancel=False, patience=60.0)
-    click.echo(f"the daemon runs with pid {start_daemon(invocation)}")
+    say(f"the daemon runs with pid {start_daemon(invocation)}")

@@ -2,29 +2,26 @@
 
 from typing import Any
 
-import click
-
-from tidemill.cli.completing import complete_run
 from tidemill.cli.documents import print_document
 from tidemill.cli.fields import print_text
 from tidemill.cli.finding import find_run
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import size
-from tidemill.cli.terminal import neutral
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral, say
+from tidemill.cli.verb import JSON, argument, verb
 
 
 @verb(
     "result",
+    argument("run", offers="run"),
+    argument("task", required=False),
+    JSON,
     examples=[
         ("tidemill result nightly@last", "what the newest run returned"),
         ("tidemill result k3f transform", "what one task returned"),
         ("tidemill result k3f transform --json", "with handler, location and size"),
     ],
 )
-@click.argument("run", shell_complete=complete_run)
-@click.argument("task", required=False)
-@json_option
 def command(invocation: Invocation, run: str, task: str | None, as_json: bool) -> None:
     """Print what a run or a task returned.
 
@@ -48,7 +45,7 @@ def _print(result: dict[str, Any]) -> None:
         told = f"{size(result['size'])} at {result['location']}"
     else:
         told = f"{size(result['size'])} in the history, as {result['encoding'] or result['handler']}"
-    click.echo(neutral(f"({told}; this is its preview)"), err=True)
+    say(neutral(f"({told}; this is its preview)"), err=True)
 
 
 def _pretty(value: Any) -> str:

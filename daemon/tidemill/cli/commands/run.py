@@ -3,17 +3,14 @@
 import os
 import sys
 
-import click
-
 from tidemill.cli.awaiting import Awaited
-from tidemill.cli.completing import complete_flow
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import flow_names
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.parameters import parse_parameters
 from tidemill.cli.suggestions import did_you_mean
-from tidemill.cli.terminal import is_terminal
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import is_terminal, say
+from tidemill.cli.verb import JSON, argument, option, verb
 from tidemill.cli.witnessing import see_through
 from tidemill.control.answers import UsageError
 from tidemill.domain.errors import DaemonNotRunning, NotFound
@@ -21,6 +18,12 @@ from tidemill.domain.errors import DaemonNotRunning, NotFound
 
 @verb(
     "run",
+    argument("target", metavar="FLOW|FILE[:FLOW]", offers="flow"),
+    option("-p", "--param", "given", many=True, metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    option("--wait", is_flag=True, help="Return when the run has ended, with 1 unless it completed."),
+    option("--follow", is_flag=True, help="Print what it writes, until it has ended."),
+    option("--force", is_flag=True, help="Run the flow though it is paused."),
+    JSON,
     examples=[
         ("tidemill run nightly", "it prints the run's id, which is durable then"),
         ("tidemill run nightly --wait", "see it through; exits with 1 when it fails"),
@@ -29,12 +32,6 @@ from tidemill.domain.errors import DaemonNotRunning, NotFound
         ("tidemill run flows/etl.py:load --follow", "one flow of a file that holds several"),
     ],
 )
-@click.argument("target", metavar="FLOW|FILE[:FLOW]", shell_complete=complete_flow)
-@click.option("-p", "--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
-@click.option("--wait", is_flag=True, help="Return when the run has ended, with 1 unless it completed.")
-@click.option("--follow", is_flag=True, help="Print what it writes, until it has ended.")
-@click.option("--force", is_flag=True, help="Run the flow though it is paused.")
-@json_option
 def command(
     invocation: Invocation, *, target: str, given: tuple[str, ...], wait: bool, follow: bool, force: bool, as_json: bool
 ) -> int:
@@ -53,7 +50,7 @@ def command(
         if wait or follow:
             awaited = Awaited(invocation, "run", flow=target, parameters=parameters, force=force)
             if not as_json:
-                click.echo(f"run {awaited.uid}", err=True)
+                say(f"run {awaited.uid}", err=True)
             return see_through(invocation, awaited, follow=follow, as_json=as_json)
         answer = invocation.client.request("run", flow=target, parameters=parameters, force=force)
     except NotFound as error:
@@ -63,9 +60,9 @@ def command(
     if as_json:
         print_document(answer)
         return 0
-    click.echo(answer["run"])
+    say(answer["run"])
     if is_terminal():
-        click.echo(f"See it with: tidemill show {answer['run']}; tidemill logs {answer['run']} -f", err=True)
+        say(f"See it with: tidemill show {answer['run']}; tidemill logs {answer['run']} -f", err=True)
     sys.stdout.flush()
     return 0
 

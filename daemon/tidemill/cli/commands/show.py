@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import click
-
-from tidemill.cli.completing import complete_flow_or_run
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_run, flow_names
 from tidemill.cli.flowviews import print_flow
@@ -12,20 +9,21 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.planning import fill_in_next, specs_of
 from tidemill.cli.runviews import print_run
 from tidemill.cli.suggestions import did_you_mean
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import say
+from tidemill.cli.verb import JSON, argument, verb
 from tidemill.domain.errors import NotFound
 
 
 @verb(
     "show",
+    argument("name", metavar="FLOW|RUN", offers="flow_or_run"),
+    JSON,
     examples=[
         ("tidemill show nightly", "a flow: schedules, parameters, newest runs"),
         ("tidemill show nightly@last", "its newest run: tasks, events, errors"),
         ("tidemill show k3f --json", "a run by the first letters of its id, for a script"),
     ],
 )
-@click.argument("name", metavar="FLOW|RUN", shell_complete=complete_flow_or_run)
-@json_option
 def command(invocation: Invocation, name: str, as_json: bool) -> None:
     """Show one flow or one run."""
     flow, uid = _find(invocation, name)
@@ -60,5 +58,5 @@ def _find(invocation: Invocation, name: str) -> tuple[dict[str, Any] | None, str
         raise NotFound(f"there is no flow and no run {name!r}{did_you_mean(name, flows)}") from None
     if name not in flows:
         return None, uid
-    click.echo(f"{name} is a flow; the run whose id begins so is {uid}", err=True)
+    say(f"{name} is a flow; the run whose id begins so is {uid}", err=True)
     return dict(invocation.reader.flow(name)), ""

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import click
-
 from tidemill.cli import exits
 from tidemill.cli.broken import error_line
 from tidemill.cli.documents import print_document
@@ -11,20 +9,20 @@ from tidemill.cli.fields import print_fields
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import exact, moment
 from tidemill.cli.tables import Cell
-from tidemill.cli.terminal import neutral, style
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral, say, style
+from tidemill.cli.verb import JSON, verb
 from tidemill.domain.errors import DaemonNotRunning
 
 
 @verb(
     "status",
+    JSON,
     examples=[
         ("tidemill status", "at a glance"),
         ("tidemill status --json | jq .active_runs", "for a script"),
         ("tidemill status >/dev/null || tidemill start", "it exits with 3 when the daemon is not running"),
     ],
 )
-@json_option
 def command(invocation: Invocation, as_json: bool) -> int:
     """Tell how the daemon is.
 
@@ -64,7 +62,7 @@ def _from_history(invocation: Invocation) -> dict[str, Any]:
 
 def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
     """Print the status for a person."""
-    state = Cell("running", {"fg": "green"}) if status["running"] else Cell(reason, {"fg": "red"})
+    state = Cell("running", "green") if status["running"] else Cell(reason, "red")
     paused = f"{status['flows']}, {status['paused']} of them paused" if status["paused"] else str(status["flows"])
     print_fields(
         [
@@ -81,6 +79,6 @@ def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
         ]
     )
     if status.get("problem"):
-        click.echo(style(neutral(status["problem"]), fg="red"))
+        say(style(neutral(status["problem"]), "red"))
     for error in status["errors"]:
-        click.echo(f"{style('broken', fg='red')}  {error_line(error)}")
+        say(f"{style('broken', 'red')}  {error_line(error)}")

@@ -1,18 +1,18 @@
 """``tidemill why``: one sentence about one moment of a flow."""
 
-import click
-
-from tidemill.cli.completing import complete_flow
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.reasons import Answer, about_latest, about_moment
-from tidemill.cli.terminal import neutral
-from tidemill.cli.verb import json_option, verb
+from tidemill.cli.terminal import neutral, say
+from tidemill.cli.verb import JSON, argument, option, verb
 
 
 @verb(
     "why",
+    argument("flow", offers="flow"),
+    option("--at", "at", metavar="TIME", help="02:00, 'yesterday 02:00', '2h ago', ISO 8601; in the schedule's zone."),
+    JSON,
     examples=[
         ("tidemill why nightly", "its latest moment, and the next"),
         ("tidemill why nightly --at 02:00", "two o'clock last night"),
@@ -20,11 +20,6 @@ from tidemill.cli.verb import json_option, verb
         ("tidemill why nightly --at 2026-03-29T02:30", "a time that did not exist in Berlin"),
     ],
 )
-@click.argument("flow", shell_complete=complete_flow)
-@click.option(
-    "--at", "at", metavar="TIME", help="02:00, 'yesterday 02:00', '2h ago', ISO 8601; in the schedule's zone."
-)
-@json_option
 def command(invocation: Invocation, flow: str, at: str | None, as_json: bool) -> None:
     """Say why a flow ran, did not run, or will not.
 
@@ -35,4 +30,4 @@ def command(invocation: Invocation, flow: str, at: str | None, as_json: bool) ->
     if as_json:
         print_document(answer.document(flow))
     else:
-        click.echo(neutral(answer.sentence(flow)))
+        say(neutral(answer.sentence(flow)))
