@@ -6,16 +6,15 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tidemill.domain.errors import ProtocolError
-from tidemill.domain.runs import InspectionOrder
-from tidemill.forkserver import forking, protocol, sockets
+from tidemill.forkserver import protocol, sockets
 from tidemill.forkserver.children import Children, Ended, Inspection
 from tidemill.forkserver.clients import Client
-from tidemill.forkserver.inspection_child import InspectionEntry, be_inspection
+from tidemill.forkserver.inspection_child import InspectionEntry
+from tidemill.forkserver.orders import Orders, measure_floor
 from tidemill.forkserver.protocol import (
     Enclosed,
     Exited,
@@ -25,23 +24,18 @@ from tidemill.forkserver.protocol import (
     Hello,
     Inspect,
     Inspected,
-    LiveRun,
     Refused,
     Request,
     Retire,
     Start,
-    Started,
     Welcome,
 )
-from tidemill.forkserver.run_child import RunEntry, be_run, make_folders
+from tidemill.forkserver.recording import ExitsRecord
+from tidemill.forkserver.run_child import RunEntry
 from tidemill.forkserver.spares import Spare, Spares
-from tidemill.journal.exits import ProcessExit, append_exit
-from tidemill.journal.processes import birth, boot_id
+from tidemill.journal.processes import boot_id
 
 CLIENT_LIMIT: Final = 200
-FLOOR_LIMIT: Final = 1000
-INSPECTION_MARGIN: Final = 1.0
-"""Seconds an inspecting child may be over the limit it keeps itself, before it is killed."""
 _RETRY: Final = 1.0
 
 
@@ -61,9 +55,6 @@ class Forkserver:
         spare: bool = True,
     ) -> None:
         self._socket_path = socket_path
-        self._exits_path = exits_path
-        self._run_entry = run_entry
-        self._inspection_entry = inspection_entry
         self._fingerprint = fingerprint
         self._problems = problems
         self._idle = idle
@@ -72,8 +63,8 @@ class Forkserver:
         self._spares = Spares(run_entry, self._hint_fd, wanted=spare)
         self._children = Children()
         self._clients: dict[int, Client] = {}
-        self._unwritten: list[ProcessExit] = []
-        self._complained = False
+        self._orders = Orders(self._children, self._spares, run_entry, inspection_entry, self._hint_fd)
+        self._record = ExitsRecord(exits_path)
         self._told_to_retire = False
         self._retiring = False
         self._listener = sockets.listen(socket_path)
@@ -107,12 +98,12 @@ class Forkserver:
             self._children.end_late_inspections(time.monotonic())
             for ended in self._children.reap():
                 self._tell(ended)
-            self._write_exits()
+            self._record.write()
             self._let_go()
         self._retire()
 
     def _is_done(self) -> bool:
-        if self._children.at_work or self._unwritten:
+        if self._children.at_work or self._record.owes:
             return False
         if self._retiring:
             return True
@@ -121,7 +112,7 @@ class Forkserver:
     def _patience(self) -> float | None:
         """Return how long the loop may sleep."""
         now = time.monotonic()
-        waits = [_RETRY] if self._unwritten else []
+        waits = [_RETRY] if self._record.owes else []
         if (spare := self._spares.wait) is not None:
             waits.append(spare)
         deadline = self._children.next_deadline()
@@ -164,13 +155,18 @@ class Forkserver:
                     protocol.close_all(fds)
             except ProtocolError as error:
                 client.send(Refused(str(error)))
+            except Exception as error:
+                sys.excepthook(*sys.exc_info())  # whatever it is: one request fails, and the runs keep their parent
+                client.send(Refused(f"the fork server failed: {error!r}"))
 
     def _answer(self, client: Client, request: Request, fds: list[int]) -> None:
         match request:
+            case Start(order) if self._retiring:
+                client.send(Failed(order.run, "this fork server is retiring; another one takes orders"))
             case Start():
-                self._start(client, request)
+                self._orders.start(client, request)
             case Inspect(order):
-                self._inspect(client, order, fds)
+                self._orders.inspect(client, order, fds)
             case Hello():
                 client.follows = True
                 live = self._children.runs
@@ -179,45 +175,9 @@ class Forkserver:
             case Retire():
                 self._retire()
             case Floor(count):
-                client.send(Floors([_measure_fork() for _ in range(min(count, FLOOR_LIMIT))]))
+                client.send(Floors(measure_floor(count)))
             case Enclosed():
                 raise ProtocolError("an enclosed request came without its file, or within another")
-
-    def _start(self, client: Client, start: Start) -> None:
-        order = start.order
-        if self._retiring:
-            client.send(Failed(order.run, "this fork server is retiring; another one takes orders"))
-            return
-        run = self._children.find(order.run)  # ordered again by a daemon that never saw the answer
-        if run is None:
-            try:
-                make_folders(order)
-                run = self._make_run(client, start)
-            except OSError as error:
-                client.send(Failed(order.run, f"no process can be made for the run: {error}"))
-                return
-            self._children.add(run.pid, run)
-        client.send(Started(run.run, run.pid, run.start_time))
-
-    def _make_run(self, client: Client, start: Start) -> LiveRun:
-        """Give the order to the spare, or to a new child."""
-        spare = self._spares.pop()
-        run = spare.take(start, client) if spare is not None else None
-        if run is not None:
-            return run
-        pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
-        return LiveRun(start.order.run, pid, birth(pid) or 0)
-
-    def _inspect(self, client: Client, order: InspectionOrder, fds: list[int]) -> None:
-        if not fds:
-            raise ProtocolError("an inspection needs a file for its answer")
-        try:
-            pid = forking.fork(partial(be_inspection, order, self._inspection_entry, fds[0]))
-        except OSError as error:
-            client.send(Refused(f"no process can be made to inspect {order.path}: {error}"))
-            return
-        deadline = time.monotonic() + order.timeout + INSPECTION_MARGIN
-        self._children.add(pid, Inspection(client, deadline))
 
     def _tell(self, ended: Ended) -> None:
         """Record an end, then tell it to whoever wants to know."""
@@ -229,25 +189,10 @@ class Forkserver:
             return
         self._spares.is_time = True
         exit_ = ended.as_exit(ended.child)
-        self._unwritten.append(exit_)
-        self._write_exits()
+        self._record.add(exit_)
         for client in self._clients.values():
             if client.follows:
                 client.send(Exited(*exit_))
-
-    def _write_exits(self) -> None:
-        """Write what is to be recorded; on a full disk keep it, and try again."""
-        try:
-            while self._unwritten:
-                append_exit(self._exits_path, self._unwritten[0])
-                self._unwritten.pop(0)
-            self._complained = False
-        except FileNotFoundError:  # the state directory is gone, and with it everybody who would read them
-            self._unwritten.clear()
-        except OSError as error:
-            if not self._complained:
-                print(f"forkserver: exits cannot be recorded for now: {error}", file=sys.stderr)  # noqa: T201
-            self._complained = True
 
     def _let_go(self) -> None:
         """Drop clients that have gone, and listen for room where messages wait."""
@@ -271,12 +216,3 @@ class Forkserver:
             self._poll.unregister(self._listener.fileno())
         sockets.withdraw(self._socket_path, self._inode)
         self._listener.close()
-
-
-def _measure_fork() -> float:
-    begun = time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return time.perf_counter() - begun

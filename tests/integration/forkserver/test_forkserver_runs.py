@@ -182,6 +182,12 @@ def test_a_missing_folder_fails_the_run_with_a_sentence(site, client, name):
     assert site.carry_out(client, "pass").status == 0
 
 
+def test_a_path_that_is_none_fails_the_run(site, client):
+    answer = site.start(client, journal="\0/x/y")
+    assert isinstance(answer, Failed)
+    assert site.carry_out(client, "pass").status == 0
+
+
 def test_a_file_that_cannot_be_opened_fails_the_run_and_its_exit_follows(site, client):
     order = site.order(log=str(site.paths.root / "logs"))
     client.start(order)
