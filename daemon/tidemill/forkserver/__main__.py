@@ -3,11 +3,13 @@
 Everything that runs will need is imported here, once, and frozen; then the children are cheap.
 """
 
+import ctypes
 import gc
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +59,14 @@ def main(arguments: Sequence[str]) -> None:
     gc.collect()
     gc.disable()
     gc.freeze()
+    _return_memory()
     server.serve()
+
+
+def _return_memory() -> None:
+    """Give what imports have freed back to the kernel: every page less is a page less to copy at each fork."""
+    with suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _read(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
