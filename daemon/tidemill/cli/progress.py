@@ -21,7 +21,10 @@ _LOOK_EVERY: Final = 0.1
 
 def watch(invocation: Invocation, awaited: Awaited, expected: int) -> None:
     """Show the run until it has ended; *expected* tasks, or 0 where only the run itself knows."""
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+    console = Console(stderr=True)
+    with Live(
+        console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as live:
         pause = _LOOK_EVERY
         while not awaited.look(pause):
             begun = time.monotonic()
