@@ -187,7 +187,7 @@ class Forkserver:
         if isinstance(ended.child, Spare):
             self._spares.mourn(ended.pid)
             return
-        self._spares.is_time = True
+        self._spares.is_time = not self._children.at_work  # beside others it would only take their processor
         exit_ = ended.as_exit(ended.child)
         self._record.add(exit_)
         for client in self._clients.values():
