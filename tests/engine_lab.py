@@ -146,7 +146,7 @@ def _in_child(work: Callable[[], object], folder: Path) -> object:
     pid = os.fork()
     if pid == 0:
         try:
-            sys.stdout = sys.stderr = open(os.devnull, "w")
+            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the child's whole life
             answer.write_bytes(pickle.dumps(work()))
         except BaseException:
             answer.write_bytes(pickle.dumps(traceback.format_exc()))

@@ -149,7 +149,9 @@ def test_a_function_flow_shows_its_parameters_and_schedules(flows):
             from pathlib import Path
             from tidemill import cron, every, flow
 
-            @flow(schedules=[every(hours=1), cron("@daily", parameters={"n": 7})], tags=["b", "a"], overlap="queue", grace=60)
+            hourly, daily = every(hours=1), cron("@daily", parameters={"n": 7})
+
+            @flow(schedules=[hourly, daily], tags=["b", "a"], overlap="queue", grace=60)
             def etl(day: date, n: int = 3, place: Path = Path("x")):
                 """Move rows."""
 
@@ -217,12 +219,12 @@ def test_a_function_flow_shows_its_parameters_and_schedules(flows):
             "needs the parameter n",
         ),
         (
-            "from tidemill import every, flow\n@flow(schedule=every(minutes=1, parameters={'m': 1}))\ndef f(n: int = 1): ...\n",
+            "from tidemill import *\n@flow(schedule=every(days=1, parameters={'m': 1}))\ndef f(n=1): ...\n",
             2,
             "no parameter 'm'",
         ),
         (
-            "from tidemill import every, flow\n@flow(schedule=every(minutes=1, parameters={'n': 'many'}))\ndef f(n: int = 1): ...\n",
+            "from tidemill import *\n@flow(schedule=every(hours=1, parameters={'n': 'many'}))\ndef f(n: int = 1): ...\n",
             2,
             "must be int",
         ),
@@ -325,7 +327,7 @@ def test_the_given_text_is_inspected_under_the_real_path(flows, tmp_path):
 def test_a_module_level_schedule_beside_declared_flows_is_warned_about(flows):
     path = write_flow(
         flows,
-        "from tidemill import Flow, every, task\nschedule = every(hours=1)\n@task\ndef f(): ...\nFlow('a', tasks=[f])\n",
+        "from tidemill import *\nschedule = every(hours=1)\n@task\ndef f(): ...\nFlow('a', tasks=[f])\n",
     )
 
     manifest = inspect_file(path)

@@ -159,7 +159,8 @@ def test_retries_use_tenacity_s_own_strategies(run):
         """
         from tenacity import retry_if_result, stop_after_attempt, wait_fixed
         calls = []
-        @task(retry_kwargs={"stop": stop_after_attempt(3), "wait": wait_fixed(0.001), "retry": retry_if_result(lambda v: v < 3)})
+        low = retry_if_result(lambda value: value < 3)
+        @task(retry_kwargs={"stop": stop_after_attempt(3), "wait": wait_fixed(0.001), "retry": low})
         def count():
             calls.append(1)
             return len(calls)
@@ -222,7 +223,7 @@ def test_a_function_flow_runs_with_its_parameters_converted(run):
         @task(retries=1)
         def add(a, b): return a + b
         @flow
-        def etl(n: int, day: date, place: Path, colour: Colour, point: Point, flag: bool = False, names: list[str] = []):
+        def etl(n: int, day: date, place: Path, colour: Colour, point: Point, flag: bool = False, names: list = []):
             print(repr((n, day, place, colour, point, flag, names)))
             futures = [add.submit(i, 1) for i in range(3)]
             total = add.submit(futures[1], futures[2])
@@ -308,14 +309,12 @@ def test_a_failure_that_the_body_handles_is_its_own_business(run):
         def etl():
             try: bad()
             except ValueError: pass
-            assert bad.submit().state or True
-            future = bad.submit(); future.wait()
-            return str(future.result(raise_on_failure=False))
+            return str(bad.submit().result(raise_on_failure=False))
         """
     )
 
-    assert record.state in ("completed", "failed")
-    assert record.states()["bad"] == "failed"
+    assert (record.state, record.end.result.value) == ("completed", '"boom"')
+    assert record.states() == {"bad": "failed"}
 
 
 def test_tasks_that_wait_for_futures_do_not_use_up_the_threads(run):
@@ -516,6 +515,24 @@ def test_code_that_nothing_reaches_is_killed_with_the_verdict_recorded(run):
     assert record.states() == {"stuck": "timed_out", "waits": "cancelled", "never": "cancelled"}
 
 
+def test_code_that_lets_no_other_thread_run_ends_with_the_process(run):
+    record = run(
+        """
+        import ctypes
+        from tidemill.engine import warden
+        warden.GRACE = warden.CLEANUP = warden.UNREACHABLE = 0.05
+        @task(timeout=0.05)
+        def greedy():
+            ctypes.PyDLL(None).sleep(60)
+        """
+    )
+
+    assert record.exit_code == 1
+    assert "Timeout (" in record.log
+    assert "in greedy" in record.log
+    assert not record.tasks
+
+
 def test_the_run_s_time_out_ends_everything(run):
     record = run(
         "@task\ndef nap(): time.sleep(60)\n@task\ndef spin():\n    while True: time.sleep(0.001)\n"
@@ -532,6 +549,12 @@ def test_a_function_flow_s_time_out_ends_its_body(run):
     record = run("@flow(timeout_seconds=0.05)\ndef etl():\n    while True: time.sleep(60)\n")
 
     assert record.state == "timed_out"
+
+
+def test_a_file_that_loads_for_ever_is_ended_by_the_run_s_time_out(run):
+    record = run("while True: time.sleep(60)\n", timeout=0.05)
+
+    assert (record.state, record.exit_code) == ("timed_out", 0)
 
 
 def cancel(pid, log):
@@ -594,6 +617,12 @@ def test_cancel_of_an_async_flow(run):
     record = run(
         "import asyncio\n@flow\nasync def etl():\n    print('begun')\n    await asyncio.sleep(60)\n", meanwhile=cancel
     )
+
+    assert (record.state, record.exit_code) == ("cancelled", 0)
+
+
+def test_cancel_ends_a_file_that_is_being_loaded(run):
+    record = run("print('begun')\ntime.sleep(60)\n", meanwhile=cancel)
 
     assert (record.state, record.exit_code) == ("cancelled", 0)
 

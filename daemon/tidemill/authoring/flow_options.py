@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tidemill.authoring.naming import did_you_mean
 from tidemill.authoring.retries import count, parse_retries, seconds
-from tidemill.authoring.task_options import check_names, parse_tags
+from tidemill.authoring.task_options import check_names, parse_handler, parse_tags
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.outcomes import Catchup, Overlap
 from tidemill.domain.retries import NO_RETRIES, RetryPolicy
@@ -87,7 +87,7 @@ def parse_flow_options(options: Mapping[str, Any], owner: str, description: str 
         timeout=timeout,
         priority=_whole(options.get("priority"), f"priority of {owner}"),
         retry=policy,
-        result_handler=options.get("result_handler"),
+        result_handler=parse_handler(options.get("result_handler"), owner),
         validate_parameters=options.get("validate_parameters") is not False,
     )
 

@@ -76,7 +76,7 @@ class FunctionFlow(Flow):
         own_name = getattr(fn, "__name__", type(fn).__name__)
         if not options.get("description"):
             options["description"] = getattr(fn, "__doc__", None)
-        super().__init__(name or own_name, **options)
+        super().__init__(own_name if name is None else name, **options)
         self.fn = fn
         self.signature: Signature = read_signature(fn)
         self.__name__ = own_name

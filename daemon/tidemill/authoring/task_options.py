@@ -51,11 +51,6 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
     for name in ("timeout", "timeout_seconds"):
         if options.get(name) is not None:
             timeout = seconds(options[name], f"{name} of {owner}")
-    handler = options.get("result_handler")
-    if handler is not None and not (callable(getattr(handler, "write", None)) and not isinstance(handler, type)):
-        raise DefinitionError(
-            f"result_handler of {owner} must be a handler such as LocalResult(dir=…), not {handler!r}"
-        )
     return TaskOptions(
         description=str(options.get("description") or description),
         tags=parse_tags(options.get("tags"), owner),
@@ -63,7 +58,7 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
         depends_on=_dependencies(options.get("depends_on")),
         retry=policy,
         timeout=timeout,
-        result_handler=handler,
+        result_handler=parse_handler(options.get("result_handler"), owner),
     )
 
 
@@ -80,6 +75,13 @@ def parse_tags(tags: Any, owner: str) -> tuple[str, ...]:
     if not all(isinstance(tag, str) for tag in given):
         raise DefinitionError(f"tags of {owner} must be text; they are {tags!r}")
     return tuple(sorted(set(given)))
+
+
+def parse_handler(handler: Any, owner: str) -> Any:
+    """Return a result handler, or refuse what cannot keep results."""
+    if handler is None or (callable(getattr(handler, "write", None)) and not isinstance(handler, type)):
+        return handler
+    raise DefinitionError(f"result_handler of {owner} must be a handler such as LocalResult(dir=…), not {handler!r}")
 
 
 def parse_name(name: Any, what: str) -> str:

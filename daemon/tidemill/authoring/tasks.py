@@ -156,7 +156,7 @@ class Task:
         if isinstance(fn, Task) or not callable(fn):
             raise DefinitionError(f"a task is made of a function, and {fn!r} is none")
         given = options.get("name")
-        name = parse_name(given or getattr(fn, "__name__", type(fn).__name__), "task")
+        name = parse_name(getattr(fn, "__name__", type(fn).__name__) if given is None else given, "task")
         self._define(name, fn, options, getattr(fn, "__doc__", None))
         self.__doc__ = getattr(fn, "__doc__", None)
 
@@ -166,7 +166,7 @@ class Task:
         if cls.run is Task.run:
             raise DefinitionError(f"class {cls.__name__} has no run method: that is where a task does its work")
         merged = {**cls._options_of_class, **(options or {})}
-        name = parse_name(merged.get("name") or cls.__name__, "task")
+        name = parse_name(cls.__name__ if merged.get("name") is None else merged["name"], "task")
         self._define(name, None, merged, cls.__doc__ if cls.__doc__ is not Task.__doc__ else None)
         if template is not None:
             self._definition.function = template._definition.function

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.context import CURRENT_RUN, LiveRun
 from tidemill.authoring.flows import Flow, FunctionFlow
-from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.engine.function_run import carry_out_function
 from tidemill.engine.graph import Graph, build_graph
 from tidemill.engine.graph_run import GraphRun, failed
-from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.parameters import check_parameters, flow_parameters
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
-from tidemill.engine.verdicts import Verdict, summarise
+from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -55,10 +53,9 @@ def carry_out(prepared: Prepared) -> Verdict:
 
 def judge_graph(run: Run, task_runs: list[TaskRun]) -> Verdict:
     """Say how a graph went: it completed when every task did."""
-    if run.interruption is Cancelled:
-        return Verdict(State.CANCELLED)
-    if run.interruption is not None:
-        return Verdict(State.TIMED_OUT, ErrorInfo("TimeoutError", "the run took longer than its time-out"))
+    interrupted = judge_interruption(run)
+    if interrupted is not None:
+        return interrupted
     bad = failed(task_runs)
     if not bad:
         return Verdict(State.COMPLETED)

@@ -17,7 +17,7 @@ from tidemill.engine.invoking import Shield, invoke_code
 from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun, attempt, attempt_awaiting, end
-from tidemill.engine.verdicts import Verdict, summarise
+from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
 from tidemill.engine.warden import Call
 
 
@@ -38,7 +38,7 @@ def carry_out_function(flow: FunctionFlow, run: Run, parameters: Mapping[str, An
             RunRetrying(now, attempts, now + int(delay * 1_000_000), verdict.error or ErrorInfo("Failed", ""))
         )
         if not run.pause(delay):
-            return _interrupted(run) or verdict
+            return judge_interruption(run) or verdict
         run.begin_again()
 
 
@@ -50,7 +50,7 @@ def _call_body(flow: FunctionFlow, run: Run, parameters: Mapping[str, Any]) -> V
         looked_at = future.looked_at
         future.wait()
         future.looked_at = looked_at
-    interrupted = _interrupted(run)
+    interrupted = judge_interruption(run)
     if interrupted is not None:
         return interrupted
     if error is not None:
@@ -72,15 +72,6 @@ def _state_after(error: BaseException, run: Run) -> State:
     """Tell a task's time-out, which the body did not catch, from any other failure."""
     timed_out = any(task_run.error is error and task_run.state is State.TIMED_OUT for task_run in run.task_runs)
     return State.TIMED_OUT if timed_out else State.FAILED
-
-
-def _interrupted(run: Run) -> Verdict | None:
-    if run.interruption is None:
-        return None
-    if run.interruption is Cancelled:
-        return Verdict(State.CANCELLED, exception=Cancelled())
-    error = TimeoutError("the run took longer than its time-out")
-    return Verdict(State.TIMED_OUT, ErrorInfo("TimeoutError", str(error)), exception=error)
 
 
 def _keep(flow: FunctionFlow, run: Run, value: Any) -> ResultInfo | None:

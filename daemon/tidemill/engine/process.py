@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from tidemill.engine.collecting import collect
 from tidemill.engine.failures import describe
 from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.interrupts import Cancelled
+from tidemill.engine.invoking import invoke_code
 from tidemill.engine.loading import load_file
 from tidemill.engine.results import HistoryResult
 from tidemill.engine.run import Run
-from tidemill.engine.verdicts import Verdict
+from tidemill.engine.verdicts import Verdict, judge_interruption
 from tidemill.engine.warden import Call
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
@@ -42,7 +44,7 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     capture.install()
     with suppress(RuntimeError, ValueError, OSError):
         faulthandler.enable(log_fd)
-    run = _open_run(order, journal)
+    run = _open_run(order, journal, log_fd)
     run.tell = capture.tell
     pid = os.getpid()
     journal.write(RunStarted(run.now(), pid, start_time(pid) or 0, boot_id()))
@@ -65,7 +67,7 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     return verdict.state
 
 
-def _open_run(order: RunOrder, journal: JournalWriter) -> Run:
+def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
     install(InPlace)
     context = RunContext(
         run_id=order.run,
@@ -77,7 +79,15 @@ def _open_run(order: RunOrder, journal: JournalWriter) -> Run:
         folder=Path(order.path).parent,
     )
     keeper = HistoryResult(Path(order.results_dir))
-    return Run(context, journal, keeper, max_workers=order.max_workers, finished=order.resume, stuck=_end_group)
+    return Run(
+        context,
+        journal,
+        keeper,
+        max_workers=order.max_workers,
+        finished=order.resume,
+        stuck=_end_group,
+        last_resort=log_fd,
+    )
 
 
 def _carry_out(order: RunOrder, run: Run) -> Verdict:
@@ -88,12 +98,16 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     run.warden.open()
     if order.timeout is not None:
         run.warden.at(order.timeout, run.expire)
-    try:
-        file = load_file(order.path, order.root, order.sources)
-        flow = choose_flow(collect(file).flows, order.flow)
-    except (FlowFileError, NotFound, DefinitionError) as error:
+    flow, error = invoke_code(run, Call(), _load_flow, args=(order,), kwargs={})
+    interrupted = judge_interruption(run)
+    if interrupted is not None:
+        return interrupted
+    if isinstance(error, FlowFileError | NotFound | DefinitionError):
         return Verdict(State.FAILED, describe(error.__cause__ or error)._replace(message=str(error)))
+    if error is not None:
+        raise error
     if not order.flow:
+        run.context = replace(run.context, flow_name=flow.name)
         run.note(f"flow {flow.name}")
     try:
         prepared = prepare(flow, run, order.parameters)
@@ -102,6 +116,10 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     if order.timeout is None and flow.options.timeout is not None:
         run.warden.at(flow.options.timeout, run.expire)
     return carry_out(prepared)
+
+
+def _load_flow(order: RunOrder) -> Flow:
+    return choose_flow(collect(load_file(order.path, order.root, order.sources)).flows, order.flow)
 
 
 def choose_flow(flows: list[Flow], name: str) -> Flow:

@@ -47,6 +47,7 @@ class Run:
         max_workers: int = 4,
         finished: tuple[FinishedTask, ...] = (),
         stuck: Callable[["Run", Call], None] | None = None,
+        last_resort: int | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.context = context
@@ -56,7 +57,10 @@ class Run:
         self.now = now
         self.pid = os.getpid()
         self.pool = Pool(max_workers)
-        self.warden = Warden(lambda call: stuck(self, call) if stuck else self.note("a task cannot be interrupted"))
+        self.warden = Warden(
+            lambda call: stuck(self, call) if stuck else self.note("a task cannot be interrupted"),
+            last_resort=last_resort,
+        )
         self.interruption: type[Interrupt] | None = None
         """Why the whole run is coming to its end early, if it is."""
         self.interrupted = threading.Event()

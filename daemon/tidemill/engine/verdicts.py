@@ -5,6 +5,8 @@ from typing import Any
 
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import State
+from tidemill.engine.interrupts import Cancelled
+from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 
 
@@ -19,6 +21,16 @@ class Verdict:
     """What a function flow returned."""
     exception: BaseException | None = None
     """What it raised, for a caller in the same process."""
+
+
+def judge_interruption(run: Run) -> Verdict | None:
+    """Say how a run went that was cancelled or has passed its time-out; None when neither happened."""
+    if run.interruption is None:
+        return None
+    if run.interruption is Cancelled:
+        return Verdict(State.CANCELLED, exception=Cancelled())
+    error = TimeoutError("the run took longer than its time-out")
+    return Verdict(State.TIMED_OUT, ErrorInfo("TimeoutError", str(error)), exception=error)
 
 
 def summarise(bad: list[TaskRun]) -> ErrorInfo:

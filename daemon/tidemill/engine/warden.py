@@ -5,12 +5,14 @@ do, which need Python code to be running. What cannot be reached so is told to t
 records the verdict and ends the process group. Deadlines cost a thread, started with the first one.
 """
 
+import faulthandler
 import heapq
 import itertools
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
@@ -21,6 +23,8 @@ REMINDER: Final = 0.02
 """Seconds after which the main thread's signal is sent again, then after twice as long, and so on."""
 CLEANUP: Final = 8.0
 """Seconds that code has, beyond the grace, when it noticed and is cleaning up."""
+UNREACHABLE: Final = 2.0
+"""Seconds beyond all that, after which code that lets no other thread run, the warden's included, ends the process."""
 SIGNAL: Final = signal.SIGRTMIN + 3
 """Private to the engine, so that user code may use SIGALRM as it likes."""
 
@@ -43,11 +47,19 @@ class Call:
 class Warden:
     """Watches the calls of one run."""
 
-    def __init__(self, stuck: Callable[[Call], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stuck: Callable[[Call], None],
+        *,
+        last_resort: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.calls: dict[int, Call | None] = {}
         """The innermost call of each thread."""
         self._stuck = stuck
         self._clock = clock
+        self._last_resort = last_resort
+        self._armed_for: float | None = None
         self._changed = threading.Condition(threading.Lock())
         self._duties: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -66,6 +78,8 @@ class Warden:
         """Watch nothing any more."""
         with self._changed:
             self._closed = True
+            self._duties.clear()
+            self._arm()
             self._changed.notify_all()
         if self._main is not None:
             signal.signal(SIGNAL, self._old_handler or signal.SIG_DFL)
@@ -147,10 +161,29 @@ class Warden:
     def _after(self, seconds: float, duty: Callable[[], None]) -> None:
         with self._changed:
             heapq.heappush(self._duties, (self._clock() + seconds, next(self._order), duty))
+            # Before the code is called: it may leave the warden's thread no chance to begin.
+            self._arm()
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._serve, name="tidemill-warden", daemon=True)
                 self._thread.start()
             self._changed.notify()
+
+    def _arm(self) -> None:
+        """Let the last resort watch over the warden's next duty; the lock is held.
+
+        It is a thread without Python: it writes all tracebacks to the descriptor and ends the process, if nobody
+        winds it up again.
+        """
+        due = self._duties[0][0] if self._duties else None
+        if self._last_resort is None or due == self._armed_for:
+            return
+        self._armed_for = due
+        with suppress(OSError, ValueError, RuntimeError):
+            if due is None:
+                faulthandler.cancel_dump_traceback_later()
+            else:
+                patience = max(0.0, due - self._clock()) + GRACE + CLEANUP + UNREACHABLE
+                faulthandler.dump_traceback_later(patience, exit=True, file=self._last_resort)
 
     def _serve(self) -> None:
         while (duty := self._next()) is not None:
@@ -160,6 +193,7 @@ class Warden:
         with self._changed:
             while not self._closed:
                 wait = self._duties[0][0] - self._clock() if self._duties else None
+                self._arm()
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._duties)[2]
                 self._changed.wait(wait)
