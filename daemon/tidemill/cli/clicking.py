@@ -108,7 +108,7 @@ def run_by_click(arguments: Sequence[str], invocation: Invocation | None) -> obj
     width = max(min(columns(), 80) - 2, 50)
     try:
         return program.main(
-            list(arguments),
+            list(arguments) or ["--help"],
             "tidemill",
             COMPLETION,
             standalone_mode=False,
@@ -137,26 +137,28 @@ def _parameter(parameter: Parameter) -> click.Parameter:
     """Return the parameter as click's."""
     complete = _completion(parameter.offers) if parameter.offers else None
     kind = _kind(parameter.kind)
+    # Left out and not None: click takes a None that is given for a default that there is.
+    default: dict[str, Any] = {"default": parameter.default} if parameter.default not in (None, ()) else {}
     if not parameter.names:
         return click.Argument(
             [parameter.name],
             type=kind,
             nargs=-1 if parameter.many else 1,
             required=parameter.required,
-            default=None if parameter.many else parameter.default,
             metavar=parameter.metavar,
             shell_complete=complete,
+            **default,
         )
     return click.Option(
         [*parameter.names, parameter.name],
         type=kind,
         is_flag=parameter.is_flag,
         multiple=parameter.many,
-        default=parameter.default,
         show_default=isinstance(parameter.default, int) and not parameter.is_flag,
         metavar=parameter.metavar,
         help=parameter.help,
         shell_complete=complete,
+        **default,
     )
 
 

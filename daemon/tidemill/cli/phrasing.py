@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-_UNITS: Final = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_HOUR: Final = 3600
+_UNITS: Final = ((86400 * 365, "y"), (86400, "d"), (_HOUR, "h"), (60, "min"), (1, "s"))
 _SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -23,13 +24,13 @@ def relative(then: datetime | None, now: datetime) -> str:
 
 
 def rough(seconds: float) -> str:
-    """Return *seconds* in one unit, two where the first is small: ``45 s``, ``1 h 20 min``, ``3 d``."""
+    """Return *seconds* in one unit, two where the first is large and few: ``45 s``, ``1 h 20 min``, ``3 d``."""
     whole = int(seconds)
     for place, (size, unit) in enumerate(_UNITS):
         count, rest = divmod(whole, size)
         if count == 0:
             continue
-        if count < 3 and place + 1 < len(_UNITS):
+        if count < 3 and size >= _HOUR:
             smaller, name = _UNITS[place + 1]
             if rest // smaller:
                 return f"{count} {unit} {rest // smaller} {name}"

@@ -16,7 +16,7 @@ TASK_COLUMNS: Final = (
     Column("task"),
     Column("state"),
     Column("tries", right=True),
-    Column("started"),
+    Column("started", spare=True),
     Column("took", right=True),
     Column("result or error", gives=True),
 )

@@ -24,22 +24,25 @@ class Cell:
 class Column:
     """A column: its heading, and how it gives way when room is scarce."""
 
-    __slots__ = ("gives", "heading", "right")
+    __slots__ = ("gives", "heading", "right", "spare")
 
-    def __init__(self, heading: str, *, right: bool = False, gives: bool = False) -> None:
+    def __init__(self, heading: str, *, right: bool = False, gives: bool = False, spare: bool = False) -> None:
         self.heading = heading
         self.right = right
         self.gives = gives
         """It is cut before others are."""
+        self.spare = spare
+        """It is left out before others are cut to pieces."""
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | None]]) -> None:
     """Print *rows* below their headings; columns that are empty everywhere are left out."""
     cleaned = [[_cell(value) for value in row] for row in rows]
+    wanted = [
+        max([len(column.heading), *(cells(row[place].text) for row in cleaned)]) for place, column in enumerate(columns)
+    ]
     shown = [place for place in range(len(columns)) if any(row[place].text for row in cleaned)]
-    columns = [columns[place] for place in shown]
-    cleaned = [[row[place] for place in shown] for row in cleaned]
-    widths = _fit(columns, cleaned)
+    widths = _fit(columns, wanted, shown)
     heading = [Cell(column.heading.upper(), "dim") for column in columns]
     for row in [heading, *cleaned]:
         say(_line(columns, row, widths))
@@ -52,31 +55,45 @@ def _cell(value: Cell | str | None) -> Cell:
     return Cell(neutral(value) if value else "")
 
 
-def _fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
-    """Return the columns' widths, taking from those that give way first, the widest before the others."""
-    widths = [
-        max([len(column.heading), *(cells(row[place].text) for row in rows)]) for place, column in enumerate(columns)
-    ]
+def _fit(columns: Sequence[Column], wanted: Sequence[int], shown: list[int]) -> dict[int, int]:
+    """Return the widths of the columns that are shown.
+
+    What gives way is cut first, then spare columns are left out, the last before the others, then all are cut.
+    """
     room = width()
+    widths = {place: wanted[place] for place in shown}
     if room is None:
         return widths
-    room -= len(_GAP) * (len(columns) - 1)
-    for givers in ([place for place, column in enumerate(columns) if column.gives], list(range(len(columns)))):
-        while sum(widths) > room and givers:
-            widest = max(givers, key=widths.__getitem__)
-            if widths[widest] <= _NARROWEST:
-                break
-            widths[widest] -= 1
+    _cut_down(widths, [place for place in shown if columns[place].gives], room)
+    for place in [place for place in reversed(shown) if columns[place].spare]:
+        if _total(widths) > room:
+            del widths[place]
+            widths |= {other: wanted[other] for other in widths}
+            _cut_down(widths, [other for other in widths if columns[other].gives], room)
+    _cut_down(widths, list(widths), room)
     return widths
 
 
-def _line(columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int]) -> str:
+def _cut_down(widths: dict[int, int], givers: Sequence[int], room: int) -> None:
+    """Take from the widest of *givers* until the line fits or none has more to give."""
+    while givers and _total(widths) > room:
+        widest = max(givers, key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+
+
+def _total(widths: dict[int, int]) -> int:
+    """Return the columns of a line."""
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
+
+
+def _line(columns: Sequence[Column], row: Sequence[Cell], widths: dict[int, int]) -> str:
     """Return one line; padding stands outside the colour, and nothing trails."""
     parts = []
-    for place, (column, cell, room) in enumerate(zip(columns, row, widths, strict=True)):
-        text = cut(cell.text, room)
+    for place, room in widths.items():
+        text = cut(row[place].text, room)
         padding = " " * (room - cells(text))
-        is_last = place == len(row) - 1
-        shown = style(text, cell.style)
-        parts.append(padding + shown if column.right else shown if is_last else shown + padding)
-    return _GAP.join(parts).rstrip()
+        shown = style(text, row[place].style)
+        parts.append(padding + shown if columns[place].right else shown + padding)
+    return _GAP.join(parts).rstrip(" ")

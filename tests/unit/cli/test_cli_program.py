@@ -174,6 +174,22 @@ def test_every_state_of_the_domain_has_a_look():
     assert {str(state) for state in State if not state.is_terminal} == LIVE
 
 
+def test_no_command_at_all_prints_the_help(tidemill):
+    ended = tidemill()
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("Usage: tidemill")
+
+
+@pytest.mark.parametrize("name", [name for name in SUMMARIES if any(p.required for p in load(name).parameters)])
+def test_a_command_without_what_it_needs_is_refused_by_name(tidemill, name):
+    ended = tidemill(name)
+
+    assert ended.code == 2
+    assert "Missing argument" in ended.err
+    assert f"Help: tidemill {name} --help" in ended.err
+
+
 def test_the_version_is_told(tidemill):
     ended = tidemill("--version")
 

@@ -44,6 +44,15 @@ def test_what_gives_way_gives_way_first(capsys, on_a_terminal):
     assert "the whole name  12345  ttt" in capsys.readouterr().out
 
 
+def test_a_spare_column_is_left_out_before_others_are_cut(capsys, on_a_terminal):
+    on_a_terminal(40)
+    columns = (Column("name"), Column("file", gives=True, spare=True), Column("state"))
+
+    print_table(columns, [["n" * 20, "f" * 20, "s" * 15]])
+
+    assert capsys.readouterr().out.splitlines() == [f"NAME{' ' * 18}STATE", f"{'n' * 20}  {'s' * 15}"]
+
+
 def test_a_pipe_gets_everything(capsys):
     print_table(COLUMNS, [["n", "1", "t" * 500]])
 

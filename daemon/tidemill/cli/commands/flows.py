@@ -17,8 +17,8 @@ _COLUMNS = (
     Column("last run"),
     Column("when"),
     Column("took", right=True),
-    Column("schedule", gives=True),
-    Column("file", gives=True),
+    Column("schedule", gives=True, spare=True),
+    Column("file", gives=True, spare=True),
 )
 
 

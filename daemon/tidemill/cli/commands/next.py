@@ -17,10 +17,10 @@ from tidemill.domain.explaining import mark
 _COLUMNS = (
     Column("flow"),
     Column("on the wall"),
-    Column("utc"),
+    Column("utc", spare=True),
     Column("in"),
     Column("clock change", gives=True),
-    Column("schedule", gives=True),
+    Column("schedule", gives=True, spare=True),
 )
 
 

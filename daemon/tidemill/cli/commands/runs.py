@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("state"),
     Column("started"),
     Column("took", right=True),
-    Column("trigger"),
+    Column("trigger", spare=True),
     Column("error", gives=True),
 )
 
