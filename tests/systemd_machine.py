@@ -103,7 +103,12 @@ class Machine:
     @staticmethod
     def call(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command and return what it said."""
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=60)
+        except subprocess.TimeoutExpired:
+            looks = ["ps -eo pid,ppid,stat,wchan:30,args", "cat /var/lib/tidemill/logs/daemon.log"]
+            told = [subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False) for look in looks]
+            raise AssertionError(f"{command} hangs\n" + "\n".join(one.stdout for one in told)) from None
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -129,6 +134,14 @@ class Machine:
         done = self.tidemill("run", flow)
         assert done.returncode == 0, done.stderr
         return str(self.json("show", f"{flow}@last")["id"])
+
+    def wait_for_state(self, run: str, state: str) -> None:
+        """Wait until a run is in a state; a failure shows all that is known of it."""
+        try:
+            self.wait_for(lambda: self.json("show", run)["state"] == state, f"the run to be {state}", 30)
+        except AssertionError as error:
+            known = [self.tidemill(*look).stdout for look in (("show", run), ("logs", run), ("status",))]
+            raise AssertionError("\n".join([str(error), *known])) from None
 
     def shown(self, name: str) -> str:
         """Return one property of the unit."""

@@ -22,16 +22,27 @@ OBSTACLE = why_not_here()
 @pytest.mark.skipif(OBSTACLE is None, reason="the unit was run by this machine's own systemd: test_systemd_real.py")
 @pytest.mark.skipif(not LAB, reason=f"the unit was NOT run: {OBSTACLE}, and TIDEMILL_SYSTEMD_LAB names no laboratory")
 @pytest.mark.timeout(420)
-def test_the_unit_under_a_booted_systemd():
+def test_the_unit_under_a_booted_systemd(tmp_path):
     # The laboratory has a /tmp of its own, so what lies in this clone is named by where it is shown there.
     venv = Path(sys.prefix)
     venv = Path("/src") / venv.relative_to(ROOT) if venv.is_relative_to(ROOT) else venv
     inner = "/src/tests/systemd/test_systemd_real.py"
-    pytest_inside = [str(venv / "bin" / "python"), "-P", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider", inner]
+    pytest_inside = [
+        str(venv / "bin" / "python"),
+        "-P",
+        "-B",
+        "-m",
+        "pytest",
+        "-v",
+        "--durations=0",
+        "-p",
+        "no:cacheprovider",
+        inner,
+    ]
     settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={venv}"]
     done = subprocess.run(
         [*shlex.split(LAB), "run", str(ROOT), "--", *settings, *pytest_inside],
-        env={**os.environ, "LAB_RO_SRC": "1", "LAB_NAME": f"tidemill-{os.getpid()}"},
+        env={**os.environ, "LAB_RO_SRC": "1", "LAB_NAME": f"tidemill-{os.getpid()}", "LAB_STATE": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -22,6 +22,8 @@ def service(machine):
     machine.systemctl("reset-failed", "tidemill", check=False)
     machine.systemctl("start", "tidemill")
     yield machine
+    for gate in ("started", "go"):
+        machine.gate(gate).unlink(missing_ok=True)
     machine.show_journal()
 
 
@@ -77,10 +79,8 @@ def test_a_live_run_outlives_the_daemon(service, end):
     service.wait_for(service.is_active, "the other daemon to be ready")
     assert service.json("show", run)["state"] == "running"
     service.gate("go").touch()
-    service.wait_for(lambda: service.json("show", run)["state"] == "completed", "the run to be completed")
+    service.wait_for_state(run, "completed")
     assert service.json("show", run)["attempt"] == 1
-    service.gate("go").unlink()
-    service.gate("started").unlink()
     assert service.tidemill("run", "quick", "--wait").returncode == 0
 
 
@@ -111,10 +111,9 @@ def test_with_the_drop_in_runs_end_with_the_service(service):
     run = service.start_run("gated")
     service.wait_for(lambda: service.gate("started").exists(), "the run to start")
     service.systemctl("stop", "tidemill")
-    service.gate("started").unlink()
     service.drop_in("end-runs", None)
     service.systemctl("start", "tidemill")
-    service.wait_for(lambda: service.json("show", run)["state"] == "crashed", "the run to be called crashed")
+    service.wait_for_state(run, "crashed")
 
 
 @pytest.mark.skipif(not os.environ.get("TIDEMILL_LAB_INSIDE"), reason="a user is made only in a laboratory")
