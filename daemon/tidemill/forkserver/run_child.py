@@ -30,7 +30,8 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
     """Open the order's files, drop everything of the server's, and become the run."""
     try:
         kinship.become_subreaper()
-        journal_fd = _open(order.journal, os.O_RDWR)
+        # One process a run, whoever was killed between order and answer: the journal admits the first alone.
+        journal_fd = _open(order.journal, os.O_RDWR | os.O_EXCL)
         log_fd = _open(order.log, os.O_WRONLY)
         forking.take_streams(log_fd)
         with suppress(OSError):
