@@ -224,7 +224,7 @@ def test_a_function_flow_shows_its_parameters_and_schedules(flows):
             "no parameter 'm'",
         ),
         (
-            "from tidemill import *\n@flow(schedule=every(hours=1, parameters={'n': 'many'}))\ndef f(n: int = 1): ...\n",
+            "from tidemill import *\n@flow(schedule=every(days=1, parameters={'n': 'x'}))\ndef f(n: int = 1): ...\n",
             2,
             "must be int",
         ),

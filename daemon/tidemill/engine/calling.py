@@ -52,10 +52,7 @@ class InPlace:
         except TypeError as error:
             raise ParameterError(f"flow {flow.name} cannot be called like this: {error}") from None
         values = _by_name(flow, dict(given.arguments))
-        verdict = _run_here(flow, values)[1]
-        if verdict.state.is_success:
-            return verdict.value
-        raise verdict.exception or TidemillError(f"flow {flow.name} ended as {verdict.state}")
+        return _await_flow(flow, values) if _is_async(flow.fn) else _value_of(flow, values)
 
     def run_flow(self, flow: Flow, parameters: dict[str, Any]) -> FlowRun:
         """Run *flow* here and return what became of it; inside another run raise what made it fail."""
@@ -93,6 +90,20 @@ class InMemory:
         raise TidemillError("the result was not kept")
 
 
+def _value_of(flow: FunctionFlow, values: dict[str, Any]) -> Any:
+    verdict = _run_here(flow, values)[1]
+    if verdict.state.is_success:
+        return verdict.value
+    raise verdict.exception or TidemillError(f"flow {flow.name} ended as {verdict.state}")
+
+
+async def _await_flow(flow: FunctionFlow, values: dict[str, Any]) -> Any:
+    """Run an async flow for a caller that awaits it, in a thread with a loop of its own: both loops stay free."""
+    import asyncio
+
+    return await asyncio.to_thread(_value_of, flow, values)
+
+
 def _live_run() -> Run | None:
     run = CURRENT_RUN.get()
     return run if isinstance(run, Run) else None
@@ -113,12 +124,22 @@ def _call_alone(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     """Run a task that no flow has called, as a run of its own."""
     definition = definition_of(task)
     run = _local_run(definition.name, definition.place.file, None)
-    if in_event_loop() and _is_async(task.fn):
-        return await_task(run, task, args, kwargs)
+    if _is_async(task.fn):
+        return _await_alone(run, task, args, kwargs)
     token = CURRENT_RUN.set(run)
     run.warden.open()
     try:
         return call_task(run, task, args, kwargs)
+    finally:
+        run.warden.close()
+        run.pool.close()
+        CURRENT_RUN.reset(token)
+
+
+async def _await_alone(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    token = CURRENT_RUN.set(run)
+    try:
+        return await await_task(run, task, args, kwargs)
     finally:
         run.warden.close()
         run.pool.close()

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 _INSTALLED = frozenset(sys.path_importer_cache)
-"""Folders that the engine itself was imported from: no flow folder is among them, and to resolve each costs a run 2 ms."""
+"""Folders the engine itself was imported from: no flow folder is among them, and to resolve each costs a run 2 ms."""
 
 
 class Sources:

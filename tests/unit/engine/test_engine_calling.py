@@ -1,5 +1,6 @@
 """Flows and tasks called in plain Python: same engine, no daemon, no files."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -266,6 +267,27 @@ def test_a_keyboard_interrupt_ends_the_call():
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+
+
+def test_async_flows_and_tasks_are_awaited_as_in_plain_python():
+    @task(retries=1)
+    async def fetch(n, seen=[]):  # noqa: B006
+        await asyncio.sleep(0)
+        seen.append(n)
+        if len(seen) == 1:
+            raise ValueError
+        return n, current_task().name
+
+    @flow
+    async def child(n: int):
+        return await fetch(n)
+
+    @flow
+    async def parent():
+        return await asyncio.gather(child("1"), child("2"), fetch(3))
+
+    assert asyncio.run(fetch(0)) == (0, "fetch")
+    assert asyncio.run(parent()) == [(1, "fetch"), (2, "fetch"), (3, "fetch")]
 
 
 def test_the_facade_offers_its_names_and_no_others():
