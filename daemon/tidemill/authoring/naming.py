@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from typing import Final
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_NAME: Final = re.compile(r"\W")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -18,5 +22,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def as_identifier(name: str) -> str:
     """Return *name* as the parameter that stands for it: ``LoadRows`` and ``load-rows`` become ``load_rows``."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"\W", "_", spaced).lower()
+    return _NO_NAME.sub("_", _HUMP.sub("_", name)).lower()

@@ -14,6 +14,7 @@ from tidemill.engine.sources import Sources, make_importable
 
 SIZE_LIMIT: Final = 1024 * 1024
 """Bytes of a flow file; what is larger is data that was given the wrong name."""
+_NO_NAME: Final = re.compile(r"\W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def module_name(path: str, root: str) -> str:
     """Return a name for the module that no installed package bears, the same in every process."""
     real_root = os.path.realpath(root)
     inside = os.path.relpath(path, real_root) if path.startswith(f"{real_root}/") else os.path.basename(path)  # noqa: PTH119
-    return "tidemill_flow_" + re.sub(r"\W", "_", inside.removesuffix(".py"))
+    return "tidemill_flow_" + _NO_NAME.sub("_", inside.removesuffix(".py"))
 
 
 def implicit_name(path: str) -> str:

@@ -14,6 +14,7 @@ INLINE_LIMIT: Final = 64 * 1024
 """Bytes up to which a result stands in the history itself."""
 NOTHING: Final = ResultInfo("history", None, 4, "null", "json", "null")
 """What is recorded of None, which most tasks return."""
+_NO_FILE_NAME: Final = re.compile(r"[^\w.@+-]")
 
 
 class ResultError(TidemillError):
@@ -126,5 +127,5 @@ def read_file(info: ResultInfo) -> Any:
 
 
 def _file_name(stem: str, encoding: str) -> str:
-    safe = re.sub(r"[^\w.@+-]", "_", stem)[:180]
+    safe = _NO_FILE_NAME.sub("_", stem)[:180]
     return f"{safe}.{'json' if encoding == 'json' else 'pickle'}"
