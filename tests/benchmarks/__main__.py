@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import World, percentile, python_floor, report, timed, world  # noqa: E402
+from world import World, percentile, python_floor, report, timed, world
 
 NOOP = """
 from tidemill import Flow, task

@@ -2,9 +2,8 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from tidemill.domain.errors import ConfigurationError
 
@@ -14,8 +13,7 @@ SYSTEM_STATE: Final = Path("/var/lib/tidemill")
 """What systemd/tidemill.service grants; root finds the service's state there without an option."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """A configuration file that was found, and the folder its relative paths start at."""
 
     path: Path

@@ -5,9 +5,8 @@ The CLI imports this at every command, so it imports next to nothing.
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from tidemill.config.conversion import convert
 from tidemill.config.files import SYSTEM_STATE, ConfigFile, locate, read, refuse
@@ -21,7 +20,10 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """The settings that have a variable; ``TIDEMILL_CONFIG`` names the file itself."""
 
-_SECTIONS: Final[dict[str, Field[Any]]] = {section.name: section for section in fields(Settings)}
+_SECTIONS: Final[dict[str, dict[str, Any]]] = {
+    name: section.__annotations__ for name, section in Settings.__annotations__.items()
+}
+"""The sections, each with its settings and their types."""
 
 
 def load(
@@ -52,9 +54,9 @@ def load(
 def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Return every setting's default; the two folders' depend on where we are."""
     values = {
-        f"{section}.{key.name}": getattr(part, key.name)
-        for section, part in ((name, getattr(Settings(), name)) for name in _SECTIONS)
-        for key in fields(part)
+        f"{section}.{key}": getattr(getattr(Settings(), section), key)
+        for section, keys in _SECTIONS.items()
+        for key in keys
     }
     sources = dict.fromkeys(values, "default")
     project = file.base if file is not None and file.is_project else None
@@ -84,12 +86,12 @@ def _from_file(file: ConfigFile) -> dict[str, Any]:
             refuse(file, section, None, _unknown("section", f"[{section}]", section, _SECTIONS))
         if not isinstance(table, dict):
             refuse(file, section, None, f"[{section}] is a section: write its keys below it, one a line")
-        known = {key.name: key for key in fields(cast("Any", _SECTIONS[section].type))}
+        known = _SECTIONS[section]
         for key, value in table.items():
             if key not in known:
                 refuse(file, section, key, _unknown("setting", f"{section}.{key}", key, known))
             try:
-                values[f"{section}.{key}"] = convert(f"{section}.{key}", known[key].type, value, file.base)
+                values[f"{section}.{key}"] = convert(f"{section}.{key}", known[key], value, file.base)
             except ConfigurationError as error:
                 refuse(file, section, key, str(error))
     return values
@@ -98,11 +100,9 @@ def _from_file(file: ConfigFile) -> dict[str, Any]:
 def _kind(name: str) -> Any:
     """Return the type of the setting *name*."""
     section, _, key = name.partition(".")
-    if section in _SECTIONS:
-        for found in fields(cast("Any", _SECTIONS[section].type)):
-            if found.name == key:
-                return found.type
-    known = [f"{part}.{found.name}" for part in _SECTIONS for found in fields(cast("Any", _SECTIONS[part].type))]
+    if key in _SECTIONS.get(section, {}):
+        return _SECTIONS[section][key]
+    known = [f"{part}.{found}" for part, keys in _SECTIONS.items() for found in keys]
     raise ConfigurationError(_unknown("setting", name, name, known))
 
 
@@ -117,8 +117,8 @@ def _unknown(what: str, shown: str, wrong: str, known: Mapping[str, Any] | list[
 
 def _assemble(values: Mapping[str, Any]) -> Settings:
     """Build the frozen settings out of the flat values."""
-    parts = {}
-    for name, section in _SECTIONS.items():
-        kind = cast("Any", section.type)
-        parts[name] = kind(**{key.name: values[f"{name}.{key.name}"] for key in fields(kind)})
+    parts = {
+        name: kind(**{key: values[f"{name}.{key}"] for key in _SECTIONS[name]})
+        for name, kind in Settings.__annotations__.items()
+    }
     return Settings(**parts)

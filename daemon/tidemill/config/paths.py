@@ -1,11 +1,10 @@
 """The names of everything in the state directory."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class StatePaths:
+class StatePaths(NamedTuple):
     """Every path below one state directory; run ids are checked by whoever made them."""
 
     root: Path

@@ -5,7 +5,7 @@ import difflib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,8 +110,8 @@ class Daemon:
     async def reload(self) -> list[str]:
         """Put changed settings into force and look at every file; return the sections that need a restart."""
         fresh = await asyncio.to_thread(self._read_settings)
-        changed = [name for name in fresh.__slots__ if getattr(fresh, name) != getattr(self.settings, name)]
-        self.settings = replace(self.settings, **{name: getattr(fresh, name) for name in LIVE_SETTINGS})
+        changed = [name for name in fresh._fields if getattr(fresh, name) != getattr(self.settings, name)]
+        self.settings = self.settings._replace(**{name: getattr(fresh, name) for name in LIVE_SETTINGS})
         self.dispatcher.set_limits(self.settings.dispatch.max_runs, self.settings.dispatch.cancel_grace)
         self._timekeeper.max_catchup = self.settings.schedule.max_catchup
         await asyncio.to_thread(self._catalog.sweep_now)

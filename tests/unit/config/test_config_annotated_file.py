@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from tidemill.config.settings import Settings
 
 SHIPPED = Path(__file__).parents[3] / "config" / "tidemill.toml"
 DEFAULTS = [
-    (section.name, key.name, getattr(getattr(Settings(), section.name), key.name))
-    for section in fields(Settings)
-    for key in fields(getattr(Settings(), section.name))
+    (section, key, getattr(getattr(Settings(), section), key))
+    for section in Settings._fields
+    for key in getattr(Settings(), section)._fields
 ]
 
 

@@ -1,6 +1,7 @@
 import signal
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.dispatcher.endings import judge_exit
 from tidemill.domain.states import State

@@ -43,7 +43,9 @@ class World:
     def __init__(self, monkeypatch, max_runs=2):
         self.records, self.launcher, self.ended, self.signals, self.kills = FakeRecords(), FakeLauncher(), [], [], []
         self.time = 100.0
-        monkeypatch.setattr(module, "signal_process", lambda process, number: self.signals.append((process.pid, number)))
+        monkeypatch.setattr(
+            module, "signal_process", lambda process, number: self.signals.append((process.pid, number))
+        )
         monkeypatch.setattr(module, "kill_group", lambda process: self.kills.append(process.pid))
         self.dispatcher = Dispatcher(
             self.records,

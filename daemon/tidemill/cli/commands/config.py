@@ -1,6 +1,5 @@
 """``tidemill config``: each setting, and where its value came from."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ def command(invocation: Invocation, as_json: bool) -> None:
     Later sources win: defaults, the file, the environment, options.
     """
     values = [
-        {"name": f"{part.name}.{key.name}", "value": _plain(getattr(getattr(invocation.settings, part.name), key.name))}
-        for part in fields(invocation.settings)
-        for key in fields(getattr(invocation.settings, part.name))
+        {"name": f"{section}.{key}", "value": _plain(getattr(part, key))}
+        for section, part in invocation.settings._asdict().items()
+        for key in part._fields
     ]
     for value in values:
         value["source"] = invocation.sources.get(value["name"], "default")
