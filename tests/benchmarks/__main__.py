@@ -72,7 +72,8 @@ def runs_per_second() -> None:
 def per_task() -> None:
     """Tasks of one run, in the history when the run ends."""
     chain = "from tidemill import Flow, task\nprevious = None\nfor n in range(1000):\n"
-    chain += "    @task(name=f't{n}', depends_on=[previous] if previous else [])\n    def step(): pass\n    previous = step\n"
+    chain += "    @task(name=f't{n}', depends_on=[previous] if previous else [])\n"
+    chain += "    def step(): pass\n    previous = step\n"
     chain += "flow = Flow('chain', tasks=[previous])\n"
     fan = "from tidemill import Flow, task\n@task\ndef leaf(n): pass\n"
     fan += "flow = Flow('fan', tasks=[leaf.bind(n=n) for n in range(10000)])\n"

@@ -47,7 +47,7 @@ class World:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tidemill.service"], env=self.environment, stdout=log, stderr=log
             )
-        self.until(lambda: self._answers(), 120, 0.002)
+        self.until(self._answers, 120, 0.002)
         return time.monotonic() - begun
 
     def stop(self) -> None:

@@ -51,6 +51,10 @@ def _convert(value: Any, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=False, dec_hook=_decode)
     except msgspec.ValidationError:
+        if isinstance(value, bool | int | float):
+            # What was typed for a text may look like a number.
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(json.dumps(value), wanted, dec_hook=_decode)
         if not isinstance(value, str):
             raise
         if wanted is datetime:

@@ -27,6 +27,8 @@ def _value(text: str) -> Any:
         raise ValueError(word)
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError):
         return text
+    # A number that would be written otherwise, such as 1.50, is a text until its parameter's type says more.
+    return text if isinstance(value, int | float) and json.dumps(value) != text else value

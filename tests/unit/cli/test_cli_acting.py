@@ -48,6 +48,7 @@ def talk(invocation):
         (["n=3", "x=1.5", "on=true", "none=null"], {"n": 3, "x": 1.5, "on": True, "none": None}),
         (['rows=[1, {"a": 2}]'], {"rows": [1, {"a": 2}]}),
         (['text="3"', "empty=", "sum=a=b"], {"text": "3", "empty": "", "sum": "a=b"}),
+        (["price=1.50", "million=1e6"], {"price": "1.50", "million": "1e6"}),
         (["far=NaN", "further=-Infinity", "broken={1"], {"far": "NaN", "further": "-Infinity", "broken": "{1"}),
         (["deep=" + "[" * 100_000], {"deep": "[" * 100_000}),
     ],

@@ -50,7 +50,7 @@ class World:
         self.dispatcher = Dispatcher(
             self.records,
             self.launcher,
-            lambda uid: Path(uid),
+            Path,
             max_runs=max_runs,
             cancel_grace=10,
             on_end=lambda run: self.ended.append((run.uid, run.state)),
