@@ -1,4 +1,4 @@
-"""A task that fails twice and then succeeds: retried up to three times, a second apart, then two."""
+"""A task that fails twice and then succeeds: retried up to three times, waiting longer each time."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from tidemill import task
 attempts = itertools.count(1)  # every run has its own process, so this starts at 1 in each run
 
 
-@task(retry_kwargs={"max_retries": 3, "delay": 1, "backoff": 2})
+@task(retry_kwargs={"max_retries": 3, "delay": 0.5, "backoff": 2})
 def unreliable():
     """Stand in for a service that is sometimes away: tidemill show unreliable@last tells every attempt."""
     attempt = next(attempts)
