@@ -51,11 +51,11 @@ class StatePaths(NamedTuple):
 
     def journal(self, run: str) -> Path:
         """The journal of one run."""
-        return self.root / "journals" / run[:2] / f"{run}.journal"
+        return Path(f"{self.root}/journals/{run[:2]}/{run}.journal")
 
     def log(self, run: str) -> Path:
         """The captured output of one run."""
-        return self.root / "logs" / run[:2] / f"{run}.log"
+        return Path(f"{self.root}/logs/{run[:2]}/{run}.log")
 
     def run_results(self, run: str) -> Path:
         """The folder of one run's large results."""

@@ -11,8 +11,8 @@ SCAN: Final = 1.0
 """Seconds between looks at the journals without a hint: hints may be lost, journals are not."""
 TIDY: Final = 5.0
 """Seconds of quiet after which the write-ahead log is cut."""
-_PER_WORK: Final = 0.001
-_MOST: Final = 0.010
+COMPANY: Final = 0.004
+"""Seconds between commits that several wait for: they share one then, which costs each of them less than a hurry."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Pace:
         if self.retry_at is not None:
             return self.retry_at
         if awaited:
-            return self.committed + min(_PER_WORK * max(self.company - 1, 0), _MOST)
+            return self.committed + (COMPANY if self.company > 1 else 0.0)
         if hinted_at is not None:
             return max(self.committed + CADENCE, hinted_at + GATHER)
         return self.looked + SCAN if following else float("inf")

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tidemill.catalog.known import CatalogChange, KnownFile, Version
+from tidemill.catalog.sources import SourceStore
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.times import from_micros, to_micros
@@ -33,7 +34,8 @@ class Enrolment:
         timekeeper: Timekeeper,
         clock: Clock,
         *,
-        read_source: Callable[[str], bytes],
+        sources: SourceStore,
+        flows_dir: Path,
         timezone: str | None,
         paused: dict[str, int],
         now: Callable[[], datetime],
@@ -43,7 +45,8 @@ class Enrolment:
         self._dispatcher = dispatcher
         self._timekeeper = timekeeper
         self._clock = clock
-        self._read_source = read_source
+        self._sources = sources
+        self._root = str(flows_dir.resolve())
         self._timezone = timezone
         self._paused = paused
         self._now = now
@@ -106,7 +109,14 @@ class Enrolment:
 
     def _enrol(self, file: KnownFile, manifest: FlowManifest) -> KnownFlow:
         assert file.good is not None
-        flow = KnownFlow(manifest, file.path, dict(file.good.sources), file.good.id)
+        flow = KnownFlow(
+            manifest,
+            file.path,
+            dict(file.good.sources),
+            file.good.id,
+            kept={path: str(self._sources.path(digest)) for path, digest in file.good.sources.items()},
+            root=self._root,
+        )
         flow.paused_at = self._paused.pop(manifest.name, None)
         self._roster.put(flow)
         self._dispatcher.limit_changed(manifest.name, flow.limit)
@@ -116,7 +126,7 @@ class Enrolment:
         digests = {
             digest for file in change.changed if file.good for digest in file.good.sources.values()
         } - self._sources_kept
-        return {digest: self._read_source(digest) for digest in digests}
+        return {digest: self._sources.path(digest).read_bytes() for digest in digests}
 
     def _in_zone(self, change: CatalogChange) -> list[FlowManifest]:
         """Return the changed flows, their schedules in the zone that those without one are read in."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
@@ -33,18 +32,16 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
     flow = roster.find(run.flow)
     if flow is None:
         raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
-    journal, output = paths.journal(run.uid), paths.log(run.uid)
-    for folder in (journal.parent, output.parent):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    state, shard = str(paths.root), run.uid[:2]
     return RunOrder(
         run=run.uid,
         flow=run.flow,
         path=flow.path,
-        sources={path: str(paths.source(digest)) for path, digest in flow.sources.items()},
-        root=str(Path(settings.places.flows_dir).resolve()),
-        journal=str(journal),
-        log=str(output),
-        results_dir=str(paths.run_results(run.uid)),
+        sources=flow.kept,
+        root=flow.root,
+        journal=f"{state}/journals/{shard}/{run.uid}.journal",
+        log=f"{state}/logs/{shard}/{run.uid}.log",
+        results_dir=f"{state}/results/{shard}/{run.uid}",
         parameters=run.parameters,
         trigger=run.trigger,
         scheduled_for=iso(run.scheduled_for),

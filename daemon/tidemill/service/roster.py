@@ -16,6 +16,10 @@ class KnownFlow:
     sources: dict[str, str]
     """Real path of each source file to the hash of its inspected text."""
     version: str
+    kept: dict[str, str] = field(default_factory=dict)
+    """Real path of each source file to the file that keeps its inspected text."""
+    root: str = ""
+    """The watched folder's real path."""
     paused_at: int | None = None
     schedules: dict[int, ScheduleSpec] = field(default_factory=dict)
     """Schedule ids of the history to what they say."""
