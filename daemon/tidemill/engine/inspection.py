@@ -1,6 +1,7 @@
 """Loads a flow file in a process of its own and answers with its manifest."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from tidemill.engine.collecting import collect
 from tidemill.engine.loading import load_file
 from tidemill.engine.manifest import describe_flow
 
+# hashlib brings OpenSSL with it, which takes longer to load than the file itself.
+if sys.version_info >= (3, 12):
+    from _sha2 import sha256
+else:
+    from _sha256 import sha256  # type: ignore[import-not-found]
+
 
 def inspect(order: InspectionOrder) -> FileManifest:
     """Return everything the file declares, or why it cannot be used; raise nothing of the file's."""
@@ -20,7 +27,7 @@ def inspect(order: InspectionOrder) -> FileManifest:
         # Relative paths at module level mean what they mean in a run.
         os.chdir(os.path.dirname(path))  # noqa: PTH120
     try:
-        file = load_file(path, order.root, kept)
+        file = load_file(path, os.path.realpath(order.root), kept, keeping=True)
     except FlowFileError as error:
         return FileManifest(
             path=path, hash=_hash_file(kept.get(path, path)), errors=(Problem(error.reason, error.line),)
@@ -49,10 +56,8 @@ def inspect(order: InspectionOrder) -> FileManifest:
 
 
 def _hash(data: bytes) -> str:
-    # hashlib brings OpenSSL with it, which no run needs.
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()
+    digest: str = sha256(data).hexdigest()
+    return digest
 
 
 def _hash_file(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from tidemill.authoring.registry import Registry, recording
 from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
+from tidemill.engine.compiled import find_code, keep_code
 from tidemill.engine.failures import line_in, message_of, type_name
 from tidemill.engine.sources import Sources, make_importable
 
@@ -28,14 +29,20 @@ class LoadedFile:
     source: bytes
 
 
-def load_file(path: str, root: str, kept: dict[str, str]) -> LoadedFile:
+def load_file(path: str, root: str, kept: dict[str, str], *, keeping: bool = False) -> LoadedFile:
     """Execute the flow file *path* as a module, or refuse it with the line to look at.
 
-    *kept* maps real paths to the files that hold the text to run in their place.
+    *path* and *root* are real paths. *kept* maps real paths to the files that hold the text to run in their place;
+    *keeping*, the code is kept beside that text for the runs to come.
     """
     sources = Sources([os.path.dirname(path), root], kept)  # noqa: PTH120 - plain strings throughout the import system
     source = _read(path, sources)
-    code = _compile(path, source)
+    place = kept.get(path)
+    code = None if place is None else find_code(place, path)
+    if code is None:
+        code = _compile(path, source)
+        if keeping and place is not None:
+            keep_code(place, code)
     make_importable(sources)
     module = ModuleType(module_name(path, root))
     module.__file__ = path
@@ -50,8 +57,7 @@ def load_file(path: str, root: str, kept: dict[str, str]) -> LoadedFile:
 
 def module_name(path: str, root: str) -> str:
     """Return a name for the module that no installed package bears, the same in every process."""
-    real_root = os.path.realpath(root)
-    inside = os.path.relpath(path, real_root) if path.startswith(f"{real_root}/") else os.path.basename(path)  # noqa: PTH119
+    inside = path[len(root) + 1 :] if path.startswith(f"{root}/") else os.path.basename(path)  # noqa: PTH119
     return "tidemill_flow_" + _NO_NAME.sub("_", inside.removesuffix(".py"))
 
 

@@ -20,10 +20,10 @@ _INSTALLED = frozenset(sys.path_importer_cache)
 
 
 class Sources:
-    """Texts kept at inspection, by real path, and which files of the folder were read."""
+    """Texts kept at inspection, by real path, and which files of the *folders*, real paths too, were read."""
 
     def __init__(self, folders: Sequence[str], kept: Mapping[str, str]) -> None:
-        self.folders = tuple(dict.fromkeys(os.path.realpath(folder) for folder in folders))
+        self.folders = tuple(dict.fromkeys(folders))
         self.kept = kept
         self.imported: dict[str, bytes] = {}
         """What was read of helper modules, by real path."""
@@ -42,12 +42,15 @@ class Sources:
 
     def show_in_tracebacks(self, path: str, data: bytes) -> None:
         """Let tracebacks quote the text that runs, not the one that has since been written over it."""
-        try:
-            text = decode_source(data)
-        except (SyntaxError, UnicodeDecodeError):
-            return
-        # No modification time: linecache then never looks at the file.
-        linecache.cache[path] = (len(data), None, text.splitlines(keepends=True), path)
+
+        def text() -> str:
+            try:
+                return decode_source(data)
+            except (SyntaxError, UnicodeDecodeError):
+                return ""
+
+        # An entry of one function is read when it is needed, and never compared with the file.
+        linecache.cache[path] = (text,)
 
 
 class KeptLoader(SourceFileLoader):

@@ -10,14 +10,18 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tidemill.forkserver import kinship
 from tidemill.forkserver.forking import FD_LIMIT
 from tidemill.forkserver.server import Forkserver
+from tidemill.forkserver.spares import SPARES
+from tidemill.forkserver.warming import learn
 
 RUN_ENTRY: Final = "tidemill.engine.process:main"
+REHEARSAL: Final = "tidemill.engine.rehearsal:rehearse"
 INSPECTION_ENTRY: Final = "tidemill.engine.inspection:inspect"
 _NOT_FOR_RUNS: Final = (
     "NOTIFY_SOCKET",
@@ -46,6 +50,7 @@ def main(arguments: Sequence[str]) -> None:
         problems.append("a preloaded module started a thread: forking is not safe; take it out of preload")
     kinship.become_subreaper()
     os.chdir("/")
+    spares = int(options.get("spares", SPARES))
     server = Forkserver(
         Path(options["socket"]),
         Path(options["exits"]),
@@ -54,13 +59,20 @@ def main(arguments: Sequence[str]) -> None:
         fingerprint=options.get("fingerprint", ""),
         problems=tuple(problems),
         idle=float(options.get("idle", "60")),
-        spare=options.get("spare", "yes") == "yes",
+        spares=spares,
     )
     gc.collect()
     gc.disable()
     gc.freeze()
     _return_memory()
+    if spares and (rehearsal := options.get("rehearsal", REHEARSAL if "run-entry" not in options else "")):
+        server.know_hot_memory(learn(partial(_rehearse, rehearsal)))
     server.serve()
+
+
+def _rehearse(entry: str) -> None:
+    """Rehearse in a child: what is imported for it stays there."""
+    _load(entry)()
 
 
 def _return_memory() -> None:

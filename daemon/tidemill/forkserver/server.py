@@ -32,7 +32,8 @@ from tidemill.forkserver.protocol import (
 )
 from tidemill.forkserver.recording import ExitsRecord
 from tidemill.forkserver.run_child import RunEntry
-from tidemill.forkserver.spares import Spare, Spares
+from tidemill.forkserver.spares import SPARES, Spare, Spares
+from tidemill.forkserver.warming import Ranges
 from tidemill.journal.processes import boot_id
 
 CLIENT_LIMIT: Final = 200
@@ -52,7 +53,7 @@ class Forkserver:
         fingerprint: str = "",
         problems: tuple[str, ...] = (),
         idle: float = 60.0,
-        spare: bool = True,
+        spares: int = SPARES,
     ) -> None:
         self._socket_path = socket_path
         self._fingerprint = fingerprint
@@ -60,7 +61,7 @@ class Forkserver:
         self._idle = idle
         self._idle_since = time.monotonic()
         self._hint_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._spares = Spares(run_entry, self._hint_fd, wanted=spare)
+        self._spares = Spares(run_entry, self._hint_fd, count=spares)
         self._children = Children()
         self._clients: dict[int, Client] = {}
         self._orders = Orders(self._children, self._spares, run_entry, inspection_entry, self._hint_fd)
@@ -78,6 +79,10 @@ class Forkserver:
         signal.signal(signal.SIGTERM, self._tell_to_retire)
         signal.signal(signal.SIGINT, self._tell_to_retire)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def know_hot_memory(self, ranges: Ranges) -> None:
+        """Let spares copy *ranges* before they have an order."""
+        self._spares.hot = ranges
 
     def serve(self) -> None:
         """Serve until there is nothing left to serve."""

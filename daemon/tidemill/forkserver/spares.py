@@ -1,29 +1,28 @@
-"""A process kept ready for the next run: forked in a quiet moment, it has paid for its start already.
+"""Processes kept ready for the next runs: each forked in a quiet moment, it has paid for its start already.
 
 The moment after a run's end is one, when nothing else asks for attention: a spare that was made while the
 run worked would take the processor from it. It waits for its order on a channel to the server, and ends
 when the channel does. Under load there is no quiet moment; then every run is forked on demand.
 
-Before it waits it touches what every run touches; the module of the entry may go further and offer a
-function ``warm_up``, which must leave nothing behind.
+Before it waits it copies the memory that every run writes to.
 """
 
 import os
 import socket
-import sys
 import time
 from contextlib import suppress
 from functools import partial
 from typing import Final, NoReturn
 
-from tidemill.domain.events import RunNoted
 from tidemill.forkserver import forking, kinship, protocol
 from tidemill.forkserver.clients import Client
 from tidemill.forkserver.protocol import MESSAGE_LIMIT, LiveRun, Start
 from tidemill.forkserver.run_child import OOM_SCORE, RunEntry, be_run
-from tidemill.journal.format import encode
+from tidemill.forkserver.warming import Ranges, warm_up
 from tidemill.journal.processes import birth
 
+SPARES: Final = 2
+"""One for the next run, and one for the run after it, which may be asked for before the first has ended."""
 QUIET: Final = 0.02
 """Seconds without a message after which a spare is made, where no run has just ended."""
 _READY: Final = b"!"
@@ -67,72 +66,69 @@ class Spare:
 
 
 class Spares:
-    """The spare, when there is one, and when to make the next."""
+    """Up to *count* spares, and when to make the next."""
 
-    def __init__(self, entry: RunEntry, hint_fd: int, *, wanted: bool) -> None:
+    def __init__(self, entry: RunEntry, hint_fd: int, *, count: int) -> None:
         self._entry = entry
+        self.hot: Ranges = ()
+        """The memory that every run writes to, as far as it is known."""
         self._hint_fd = hint_fd
-        self._wanted = wanted
+        self._count = count
         self._not_before = 0.0
-        self._spare: Spare | None = None
+        self._spares: dict[int, Spare] = {}
         self.is_time = True
         """Whether the next quiet moment will do, however short."""
 
     @property
     def wait(self) -> float | None:
         """Return the seconds of quiet after which to make one; None when none is missing."""
-        if not self._wanted or self._spare is not None:
+        if len(self._spares) >= self._count:
             return None
         return max(0.0 if self.is_time else QUIET, self._not_before - time.monotonic())
 
     def make(self) -> Spare | None:
         """Make one if it is time to."""
-        if not self._wanted or self._spare is not None or time.monotonic() < self._not_before:
+        if len(self._spares) >= self._count or time.monotonic() < self._not_before:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                pid = forking.fork(partial(_be_spare, theirs, self._entry, self._hint_fd))
+                pid = forking.fork(partial(_be_spare, theirs, self._entry, self._hint_fd, self.hot))
             except OSError:
                 ours.close()
                 self._not_before = time.monotonic() + _PAUSE
                 return None
-        self._spare = Spare(pid, ours)
+        spare = self._spares[pid] = Spare(pid, ours)
         self.is_time = False
-        return self._spare
-
-    def pop(self) -> Spare | None:
-        """Hand out the spare if it is ready."""
-        if self._spare is None or not self._spare.is_ready:
-            return None
-        spare, self._spare = self._spare, None
         return spare
 
+    def pop(self) -> Spare | None:
+        """Hand out a spare that is ready."""
+        for pid, spare in self._spares.items():
+            if spare.is_ready:
+                return self._spares.pop(pid)
+        return None
+
     def mourn(self, pid: int) -> None:
-        """Notice that a spare has died; it may have been the one at hand."""
-        if self._spare is not None and self._spare.pid == pid:
-            self._spare.dismiss()
-            self._spare = None
+        """Notice that a spare has died; it may have been one at hand."""
+        spare = self._spares.pop(pid, None)
+        if spare is not None:
+            spare.dismiss()
             self._not_before = time.monotonic() + _PAUSE
 
     def end(self) -> None:
         """Keep none any more."""
-        self._wanted = False
-        if self._spare is not None:
-            self._spare.dismiss()
-            self._spare = None
+        self._count = 0
+        while self._spares:
+            self._spares.popitem()[1].dismiss()
 
 
-def _be_spare(channel: socket.socket, entry: RunEntry, hint_fd: int) -> None:
+def _be_spare(channel: socket.socket, entry: RunEntry, hint_fd: int, hot: Ranges) -> None:
     """Prepare as far as is possible without an order, wait for one, and carry it out."""
     kinship.become_subreaper()
     forking.be_killed_first(OOM_SCORE)
     forking.close_others({channel.fileno(), hint_fd})
-    _touch()
-    warm_up = getattr(sys.modules[entry.__module__], "warm_up", None)
-    if warm_up is not None:
-        with suppress(Exception):  # a rehearsal: the run itself will tell what is wrong
-            warm_up()
+    warm_up(hot)
     try:
         channel.send(_READY)
         received = protocol.receive(channel)
@@ -145,14 +141,6 @@ def _be_spare(channel: socket.socket, entry: RunEntry, hint_fd: int) -> None:
     if not isinstance(request, Start):
         _end()
     be_run(request.order, entry, socket.socket(fileno=client_fd), hint_fd)
-
-
-def _touch() -> None:
-    """Copy now the pages that every run writes to, by doing what every run does."""
-    with suppress(OSError):
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    encode(RunNoted(time.time_ns() // 1000, ""))
-    birth(os.getpid())
 
 
 def _end() -> NoReturn:

@@ -26,8 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     overrides: dict[str, Any] = {"flows_dir": options.flows, "state_dir": options.state}
 
+    here = Path.cwd()  # a detached daemon goes elsewhere, and must find the same files again when it reloads
+
     def read_settings() -> Settings:
-        return load(options.config, overrides)[0]
+        return load(options.config, overrides, here=here)[0]
 
     try:
         settings = read_settings()

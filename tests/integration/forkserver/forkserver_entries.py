@@ -13,8 +13,6 @@ from tidemill.domain.runs import InspectionOrder, RunOrder
 from tidemill.journal.processes import birth, boot_id
 from tidemill.journal.writer import JournalWriter
 
-WARM: list[int] = []
-
 
 def run(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None) -> None:
     journal = JournalWriter(journal_fd, hint_fd)
@@ -23,7 +21,6 @@ def run(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None) -> N
     given = {
         "order": order,
         "journal": journal,
-        "warm": WARM,
         "journal_fd": journal_fd,
         "log_fd": log_fd,
         "hint_fd": hint_fd,
@@ -32,10 +29,8 @@ def run(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None) -> N
     journal.write(RunEnded(time.time_ns() // 1000, "completed"))
 
 
-def warm_up() -> None:
-    WARM.append(os.getpid())
-    if "TEST_WARM_UP" in os.environ:
-        exec(os.environ["TEST_WARM_UP"], {})
+def rehearse() -> None:
+    exec(os.environ.get("TEST_REHEARSAL", "pass"), {})
 
 
 def inspect(order: InspectionOrder) -> FileManifest:

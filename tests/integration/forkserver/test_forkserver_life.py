@@ -154,7 +154,7 @@ def test_bad_manners_are_answered_and_harm_nobody(site):
 
 
 def test_clients_that_vanish_at_any_moment_harm_nobody(site, wait):
-    client = site.ensure("--spare", "no")
+    client = site.ensure("--spares", "0")
     for _ in range(20):
         hasty = sockets.connect(site.paths.forkserver_socket)
         hasty.send(protocol.encode(protocol.Hello()))

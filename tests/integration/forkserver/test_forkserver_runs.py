@@ -234,7 +234,7 @@ def test_a_disk_that_is_freed_in_time_costs_nothing(site, client):
 
 
 def test_no_room_for_another_process_fails_the_order_and_nothing_else(site):
-    client = site.ensure("--run-entry", "forkserver_crowded:run", "--spare", "no")
+    client = site.ensure("--run-entry", "forkserver_crowded:run", "--spares", "0")
     inspection = "no process can be made to inspect .*Resource temporarily unavailable"
     with pytest.raises(ForkserverError, match=inspection):
         site.inspect(site.connect(), "name = 'nightly'")
