@@ -32,7 +32,11 @@ class Client:
     def receive(self) -> tuple[Request, list[int]] | None:
         """Return the next request with its file descriptors; None when there is none."""
         try:
-            received = protocol.receive(self.connection)
+            try:
+                received = protocol.receive(self.connection)
+            except ConnectionResetError:
+                # It left without reading our last answer. That is told once, before what it has sent: its orders stand.
+                received = protocol.receive(self.connection)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
