@@ -23,6 +23,9 @@ from tidemill.control.client import ControlClient  # noqa: E402
 from tidemill.domain.errors import TidemillError  # noqa: E402
 from tidemill.forkserver.client import ForkserverClient  # noqa: E402
 
+reported: list[dict[str, Any]] = []
+"""Every figure of this run."""
+
 
 class World:
     """A folder with flows, a state directory, and a daemon that can be started and stopped."""
@@ -118,7 +121,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 def report(name: str, value: float, unit: str, target: float, **beside: Any) -> None:
     """Print one figure as a line of JSON."""
     rounded = {key: round(v, 4) if isinstance(v, float) else v for key, v in beside.items()}
-    print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "target": target, **rounded}), flush=True)
+    figure = {"name": name, "value": round(value, 4), "unit": unit, "target": target, **rounded}
+    reported.append(figure)
+    print(json.dumps(figure), flush=True)
 
 
 def python_floor(count: int = 15) -> float:

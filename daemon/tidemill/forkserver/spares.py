@@ -22,7 +22,9 @@ from tidemill.forkserver.warming import Ranges, warm_up
 from tidemill.journal.processes import birth
 
 SPARES: Final = 2
-"""One for the next run, and one for the run after it, which may be asked for before the first has ended."""
+"""One for the next run, and while runs come one for the run after it, asked for before the first has ended."""
+BUSY: Final = 1.0
+"""Seconds after a run was asked for in which another is likely; after them one spare is enough to keep."""
 QUIET: Final = 0.02
 """Seconds without a message after which a spare is made, where no run has just ended."""
 _READY: Final = b"!"
@@ -66,7 +68,7 @@ class Spare:
 
 
 class Spares:
-    """Up to *count* spares, and when to make the next."""
+    """One spare, up to *count* of them while runs come, and when to make the next."""
 
     def __init__(self, entry: RunEntry, hint_fd: int, *, count: int) -> None:
         self._entry = entry
@@ -75,20 +77,25 @@ class Spares:
         self._hint_fd = hint_fd
         self._count = count
         self._not_before = 0.0
+        self._asked_at = float("-inf")
         self._spares: dict[int, Spare] = {}
         self.is_time = True
         """Whether the next quiet moment will do, however short."""
 
     @property
     def wait(self) -> float | None:
-        """Return the seconds of quiet after which to make one; None when none is missing."""
-        if len(self._spares) >= self._count:
+        """Return the seconds of quiet after which to make one, or to let one go; None when all is as it should be."""
+        if len(self._spares) > 1:
+            return max(0.0, self._asked_at + BUSY - time.monotonic())
+        if len(self._spares) >= self._target:
             return None
         return max(0.0 if self.is_time else QUIET, self._not_before - time.monotonic())
 
     def make(self) -> Spare | None:
-        """Make one if it is time to."""
-        if len(self._spares) >= self._count or time.monotonic() < self._not_before:
+        """Make one if it is time to; let one go that is too many."""
+        if len(self._spares) > self._target:
+            self._spares.popitem()[1].dismiss()
+        if len(self._spares) >= self._target or time.monotonic() < self._not_before:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -104,10 +111,15 @@ class Spares:
 
     def pop(self) -> Spare | None:
         """Hand out a spare that is ready."""
+        self._asked_at = time.monotonic()
         for pid, spare in self._spares.items():
             if spare.is_ready:
                 return self._spares.pop(pid)
         return None
+
+    @property
+    def _target(self) -> int:
+        return self._count if time.monotonic() - self._asked_at < BUSY else min(self._count, 1)
 
     def mourn(self, pid: int) -> None:
         """Notice that a spare has died; it may have been one at hand."""

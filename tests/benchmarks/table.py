@@ -1,0 +1,61 @@
+# ruff: noqa: RUF001 - the multiplication sign is meant
+"""The README's table of figures, made from the lines that the measurements print."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+
+ROWS = {
+    "request_to_recorded_p50": (
+        "`run` on the control socket to finished and durably recorded, one no-op task, p50",
+        "≤ 6 × fork+exit+wait",
+    ),
+    "runs_per_second": ("runs a second, isolated and durable, 2 cores", "≥ 200"),
+    "per_task_chain": ("per task, 1,000 in a chain, recorded when the run ends", "≤ 100 µs"),
+    "per_task_fan": ("per task, 10,000 in a fan, recorded when the run ends", "≤ 100 µs"),
+    "idle_pss": ("daemon, fork server and what it keeps ready, idle with 100 flows: memory (PSS)", "≤ 60 MB"),
+    "idle_cpu": ("the same: CPU", "≤ 0.2 %"),
+    "due_to_user_code_p50": ("due moment to first line of user code, 100 flows, p50", "≤ 10 ms"),
+    "due_to_user_code_p99": ("the same, p99", "≤ 50 ms"),
+    "burst_longest_stall": ("10,000 flows due at one instant: longest wait of a command", "≤ 50 ms"),
+    "cli_help": ("`tidemill --help`", "≤ 6 × `python -c pass`"),
+    "cli_runs": ("`tidemill runs` on a history of 100,000", "≤ 6 × `python -c pass`"),
+    "edit_live": ("edited file live", "≤ 0.5 s"),
+    "start_10_flows": ("start to ready, 10 flows", "≤ 1 s"),
+    "start_1000_flows": ("start to ready, 1,000 unchanged files", "≤ 2 s"),
+}
+"""What each figure is, and the least that is asked of it."""
+
+
+def write_table(readme: Path, figures: Iterable[dict[str, Any]]) -> None:
+    """Put *figures* between the marks of *readme*."""
+    lines = ["| what | least | measured | floor of the same run |", "|---|---|---|---|"]
+    for figure in figures:
+        what, least = ROWS[figure["name"]]
+        value = f"{_number(figure['value'])} {figure['unit'].replace('us', 'µs')}"
+        lines.append(f"| {what} | {least} | {value} | {_floor(figure)} |")
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    readme.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+
+
+def _floor(figure: dict[str, Any]) -> str:
+    words = {
+        "floor_ms": "{} ms",
+        "floor_us": "{} µs: a call and two appended lines",
+        "floor_per_second": "{} bare forks a second",
+        "floor_python_s": "{} s: `python -c pass`",
+    }
+    told = [pattern.format(_number(figure[key])) for key, pattern in words.items() if key in figure]
+    if "ratio" in figure and "floor_us" not in figure:
+        told.append(f"{figure['ratio']:.1f} ×")
+    if "ledger_after_s" in figure:
+        told.append(f"all 10,000 in the ledger after {figure['ledger_after_s']:.1f} s")
+        told.append(f"all run after {figure['completed_after_s']:.0f} s")
+    return "; ".join(told)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
