@@ -645,6 +645,88 @@ def test_a_process_that_dies_leaves_its_last_words(run):
     assert not record.tasks
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_that_are_spawned_find_the_flow_s_functions(run, flows, method):
+    write_flow(flows, "FACTOR = 2\n", "_helper.py")
+    kept = write_flow(flows.parent, "FACTOR = 3\n", "kept.py")
+
+    record = run(
+        f"""
+        import multiprocessing
+        from _helper import FACTOR
+        def double(x): return FACTOR * x
+        @task
+        def compute():
+            with multiprocessing.get_context({method!r}).Pool(1) as pool:
+                return pool.map(double, [1, 2])
+        """,
+        sources={str(flows / "_helper.py"): str(kept)},
+        timeout=15,
+    )
+
+    assert record.state == "completed", record.log
+    assert record.tasks["compute"].result.value == "[3,6]"
+
+
+def test_threads_of_a_task_s_own_belong_to_it(run):
+    record = run(
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        @task
+        def add(a): return a + 1
+        @task
+        def talks():
+            thread = threading.Thread(target=print, args=("from a thread",))
+            thread.start()
+            thread.join()
+        @flow
+        def etl():
+            talks()
+            with ThreadPoolExecutor(1) as pool:
+                return list(pool.map(add, [1, 2]))
+        """
+    )
+
+    assert record.state == "completed"
+    assert "[talks] OUT from a thread" in record.lines()
+    assert [event.name for event in record.of(TaskStarted)] == ["talks", "add", "add"]
+
+
+def test_what_a_forked_copy_raises_is_logged_without_the_engine(run):
+    record = run(
+        """
+        @task
+        def forks():
+            pid = os.fork()
+            if pid == 0: raise ValueError("in the child")
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        """
+    )
+
+    assert record.tasks["forks"].result.value == "1"
+    assert "[forks] ERR ValueError: in the child" in record.lines()
+    assert "invoke_code" not in record.log
+
+
+def test_bound_values_become_what_the_annotation_asks_for(run):
+    record = run(
+        """
+        from datetime import date
+        @task(parameters={"day": "2026-11-22"})
+        def next_day(day: date): return day.day + 1
+        """
+    )
+
+    assert record.tasks["next_day"].result.value == "23"
+
+
+def test_a_run_names_the_task_that_failed_it_once(run):
+    record = run("@task(timeout=0.05)\ndef nap(): time.sleep(60)\n")
+
+    assert record.end.error.line == "TimeoutError: task nap took longer than its time-out of 0.05 s"
+
+
 def test_a_copy_that_a_task_forks_does_not_carry_the_run_on(run, flows):
     record = run(
         """

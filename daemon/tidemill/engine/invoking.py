@@ -4,9 +4,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tidemill.engine.failures import traceback_of
 from tidemill.engine.warden import Call, pending_interrupt
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ def _leave(error: BaseException | None) -> NoReturn:
         os._exit(0)
     if isinstance(error, SystemExit):
         os._exit(error.code if isinstance(error.code, int) else int(error.code is not None))
-    sys.excepthook(type(error), error, error.__traceback__)
+    with suppress(Exception):
+        sys.stderr.write(traceback_of(error) or f"{error!r}\n")
+        sys.stderr.flush()
     os._exit(1)
 
 

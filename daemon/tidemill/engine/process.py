@@ -30,6 +30,8 @@ from tidemill.engine.invoking import invoke_code
 from tidemill.engine.loading import load_file
 from tidemill.engine.results import HistoryResult
 from tidemill.engine.run import Run
+from tidemill.engine.spawned import prepare_children
+from tidemill.engine.threads import adopt_threads
 from tidemill.engine.verdicts import Verdict, judge_interruption
 from tidemill.engine.warden import Call
 from tidemill.journal.processes import boot_id, start_time
@@ -92,6 +94,8 @@ def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
 
 def _carry_out(order: RunOrder, run: Run) -> Verdict:
     os.environ.update(order.environment)
+    prepare_children(order)
+    adopt_threads()
     with suppress(OSError):
         # Relative paths in a flow are relative to its file.
         os.chdir(run.context.folder)

@@ -38,4 +38,6 @@ def summarise(bad: list[TaskRun]) -> ErrorInfo:
     first = bad[0]
     failure = first.failure or ErrorInfo("Failed", "")
     others = f" (and {len(bad) - 1} more failed)" if len(bad) > 1 else ""
-    return failure._replace(message=f"task {first.name}: {failure.message}{others}")
+    # The engine's own sentences name the task already.
+    who = "" if failure.message.startswith(f"task {first.name} ") else f"task {first.name}: "
+    return failure._replace(message=f"{who}{failure.message}{others}")

@@ -1,0 +1,42 @@
+"""Child processes that the run's code starts afresh, as multiprocessing does with ``spawn`` and ``forkserver``.
+
+Such a child first makes its parent's main module, to find the functions it shall call. In a run that is this module:
+it loads the flow file under the name it has in the run, from the same texts.
+"""
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Final
+
+import msgspec
+
+from tidemill.domain.runs import RunOrder
+
+_ORDER: Final = "TIDEMILL_SPAWNED"
+_STAND_IN: Final = ModuleType("__main__", "The main module of a run process, as its children see it.")
+_STAND_IN.__spec__ = ModuleSpec("tidemill.engine.spawned", None)
+
+
+def prepare_children(order: RunOrder) -> None:
+    """Let processes that are spawned from here find the code of the flow file of *order*."""
+    sys.modules["__main__"] = _STAND_IN
+    os.environ[_ORDER] = msgspec.json.encode((order.path, order.root, order.sources)).decode()
+
+
+def load_again() -> None:
+    """Load the flow file in a spawned child."""
+    # A run itself has no use for this module's other half.
+    from tidemill.engine.loading import load_file
+
+    told = os.environ.get(_ORDER)
+    if told is not None:
+        # The parent's sys.path holds the flows' folders already, and their finders know nothing of kept texts.
+        sys.path_importer_cache.clear()
+        path, root, sources = msgspec.json.decode(told, type=tuple[str, str, dict[str, str]])
+        load_file(path, root, sources)
+
+
+if __name__ == "__mp_main__":
+    load_again()
