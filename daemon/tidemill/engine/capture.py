@@ -74,7 +74,10 @@ class CapturedStream(io.TextIOBase):
         self._level = level
         self._fd = fd
         self._echo = echo
-        self._partial: dict[str, str] = {}
+        self._partial: dict[tuple[str, int], str] = {}
+        """The unfinished line of each task and thread."""
+        self._shown: dict[tuple[str, int], int] = {}
+        """How much of it the terminal has already."""
         self.buffer = _CapturedBytes(self)
 
     @property
@@ -103,31 +106,47 @@ class CapturedStream(io.TextIOBase):
         """Log the whole lines of *text*, and keep the rest until its line is complete."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if self._echo is not None:
-            with suppress(OSError, ValueError):
-                self._echo.write(text)
         task = task_name()
-        whole, newline, rest = (self._partial.pop(task, "") + text).rpartition("\n")
+        line = (task, threading.get_ident())
+        whole, newline, rest = (self._partial.pop(line, "") + text).rpartition("\n")
         if newline:
             self._log.write(task, self._level, whole)
+            if self._echo is not None:
+                self._show(f"{whole}\n"[self._shown.pop(line, 0) :])
         if rest:
             if len(rest) > _PARTIAL_LIMIT:
                 self._log.write(task, self._level, rest)
+                if self._echo is not None:
+                    self._show(rest[self._shown.pop(line, 0) :])
             else:
-                self._partial[task] = rest
+                self._partial[line] = rest
         return len(text)
 
     def flush(self) -> None:
-        """Show the terminal what it has; the log has every whole line already."""
+        """Show the terminal what there is of this task's line; the log has every whole line already."""
         if self._echo is not None:
+            line = (task_name(), threading.get_ident())
+            text = self._partial.get(line, "")
+            if text:
+                self._show(text[self._shown.get(line, 0) :])
+                self._shown[line] = len(text)
             with suppress(OSError, ValueError):
                 self._echo.flush()
 
     def finish(self) -> None:
         """Log the lines that were never ended."""
-        for task in list(self._partial):
-            self._log.write(task, self._level, self._partial.pop(task))
+        for line in list(self._partial):
+            text = self._partial.pop(line)
+            self._log.write(line[0], self._level, text)
+            if self._echo is not None:
+                self._show(text[self._shown.pop(line, 0) :])
         self.flush()
+
+    def _show(self, text: str) -> None:
+        """Let the terminal see *text*, in one piece: other tasks write too."""
+        if self._echo is not None and text:
+            with suppress(OSError, ValueError):
+                self._echo.write(text)
 
 
 class _CapturedBytes(io.RawIOBase):
@@ -162,7 +181,7 @@ class CapturedLogging(logging.Handler):
             text, level = self.format(record), _level(record.levelno)
             self._log.write(task_name(), level, text)
             if self._echo is not None:
-                print(f"{level} {text}", file=self._echo)
+                self._echo.write(f"{level} {text}\n")
         except Exception:
             self.handleError(record)
 

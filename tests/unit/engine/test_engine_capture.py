@@ -1,4 +1,6 @@
+import io
 import os
+import threading
 
 import pytest
 
@@ -50,6 +52,35 @@ def test_a_stream_behaves_as_one(log):
     assert log[1]() == ["[-] ERR \\xff", "[-] ERR x"]
     with pytest.raises(TypeError):
         stream.write(b"x")
+
+
+def test_a_terminal_sees_whole_lines_and_what_is_flushed(log):
+    terminal = io.StringIO()
+    stream = CapturedStream(log[0], "OUT", 1, terminal)
+
+    stream.write("a")
+    assert terminal.getvalue() == ""
+    stream.flush()
+    stream.flush()
+    assert terminal.getvalue() == "a"
+    stream.write("b\nc")
+    assert terminal.getvalue() == "ab\n"
+    stream.finish()
+    assert terminal.getvalue() == "ab\nc"
+
+
+def test_lines_of_several_threads_do_not_run_into_each_other(log):
+    terminal = io.StringIO()
+    stream = CapturedStream(log[0], "OUT", 1, terminal)
+    stream.write("mine ")
+    other = threading.Thread(target=stream.write, args=("other\n",))
+
+    other.start()
+    other.join()
+    stream.write("all\n")
+
+    assert log[1]() == ["[-] OUT other", "[-] OUT mine all"]
+    assert terminal.getvalue() == "other\nmine all\n"
 
 
 def test_a_log_that_cannot_be_written_disturbs_nobody(tmp_path):
