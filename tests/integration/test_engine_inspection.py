@@ -167,7 +167,7 @@ def test_a_function_flow_shows_its_parameters_and_schedules(flows):
     assert (etl.overlap, etl.grace, len(etl.schedules)) == ("queue", 60, 2)
     assert [(p.name, p.type, p.default) for p in etl.parameters] == [
         ("n", "int", 3),
-        ("place", "Path", "PosixPath('x')"),
+        ("place", "Path", "x"),
     ]
     assert other.name == "other"
 
@@ -234,7 +234,27 @@ def test_a_function_flow_shows_its_parameters_and_schedules(flows):
             "needs the parameter data",
         ),
         ("from tidemill import flow\n@flow\ndef f(): ...\nf()\n", 4, "if __name__ == '__main__'"),
-        ("from tidemill import task\nschedule = 'x'\n@task\ndef f(): ...\n", None, "x"),
+        ("from tidemill import task\nschedule = 'x'\n@task\ndef f(): ...\n", 2, "x"),
+        (
+            "from tidemill import task\n@task\ndef f(n: int): ...\nf.bind(n='many')\n",
+            4,
+            "parameter 'n' of task f must be int, and 'many' is not",
+        ),
+        (
+            "from tidemill import *\n@task\ndef f(n: int): ...\nFlow('x', tasks=[f], parameters={'n': 'many'})\n",
+            4,
+            "parameter 'n' of flow x must be int, and 'many' is not",
+        ),
+        (
+            "from tidemill import *\n@flow(schedule=every(minutes=5))\ndef f(n): ...\n",
+            2,
+            "the schedule every 5 minutes: flow f needs the parameter n: give the schedule parameters={'n': …}",
+        ),
+        (
+            "from tidemill import Task\nclass Load(Task):\n    def __init__(self, x): ...\n    def run(self): ...\n",
+            2,
+            "class Load cannot be made into a task by itself",
+        ),
         ("x = '\0'\n", None, "null bytes"),
     ],
 )
@@ -244,6 +264,7 @@ def test_what_cannot_work_is_refused_with_its_line_and_a_sentence(flows, text, l
     assert sentence in error.message
     assert error.line == line
     assert "\n" not in error.message
+    assert "DefinitionError" not in error.message
 
 
 def test_a_huge_or_binary_file_is_refused_without_being_executed(flows):

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -18,6 +18,9 @@ from tidemill.domain.errors import ParameterError
 def convert(value: Any, parameter: Parameter, owner: str) -> Any:
     """Return *value* as the type of *parameter*, or refuse it with the name of both."""
     wanted = _wanted(parameter)
+    if value is parameter.default:
+        # None for "rows: list = None", as authors write it.
+        return value
     if wanted is Any or (wanted is not int and _is_instance(value, wanted)):
         return value
     try:
@@ -67,7 +70,11 @@ def _convert(value: Any, wanted: Any) -> Any:
 
 def _decode(wanted: type, value: Any) -> Any:
     """Make an instance of a type that msgspec does not know."""
-    if _is_instance(value, wanted):
+    try:
+        if isinstance(value, get_origin(wanted) or wanted):
+            return value
+    except TypeError:
+        # A protocol, say: nobody can tell without calling it.
         return value
     if isinstance(value, str) and isinstance(wanted, type) and issubclass(wanted, PurePath):
         return wanted(value)

@@ -44,7 +44,7 @@ def collect(file: LoadedFile) -> Collected:
     try:
         options["schedules"] = list(parse_schedules(schedule, schedules, f"flow {name}"))
     except DefinitionError as error:
-        found.errors.append(Problem(error.message, error.line))
+        found.errors.append(Problem(error.message, error.line or _line_of_schedule(file)))
     line = definition_of(tasks[0]).place.line
     found.flows.append(ImplicitFlow(name, tasks, place=Place(file.path, line, variables), **options))
     return found
@@ -103,6 +103,18 @@ def _keep_first_of_each_name(declared: list[Flow], found: Collected) -> None:
         else:
             message = f"two flows of this file are called {flow.name!r}; the first is in line {known.place.line}"
             found.errors.append(Problem(message, flow.place.line))
+
+
+def _line_of_schedule(file: LoadedFile) -> int | None:
+    """Return the line in which the module's schedule is assigned."""
+    # Needed only where something is wrong.
+    import ast
+
+    for statement in ast.parse(file.source).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id in ("schedule", "schedules") for target in targets):
+            return statement.lineno
+    return None
 
 
 def _is_plain_schedule(value: Any) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidemill.authoring.conversion import convert
 from tidemill.authoring.flows import Flow
 from tidemill.authoring.naming import as_identifier
 from tidemill.authoring.signatures import Parameter
@@ -152,7 +153,7 @@ def _node(wiring: _Wiring, index: int, name: str, places: dict[int, int]) -> Nod
     node = Node(index, name, wiring.task, tuple(sorted(places[key] for key in wiring.needs)))
     for parameter, value in definition.bound.items():
         if next(_tasks_in(value), None) is None:
-            node.values[parameter] = value
+            node.values[parameter] = _converted(wiring, parameter, value, name)
         else:
             node.fed[parameter] = _with_places(value, places)
     for parameter, task in wiring.feeds.items():
@@ -164,6 +165,19 @@ def _node(wiring: _Wiring, index: int, name: str, places: dict[int, int]) -> Nod
     }
     node.positional = tuple(parameter.name for parameter in signature.parameters if parameter.positional_only)
     return node
+
+
+def _converted(wiring: _Wiring, name: str, value: Any, owner: str) -> Any:
+    """Return a bound value as the type that its annotation asks for, or refuse it in the line that bound it."""
+    definition = definition_of(wiring.task)
+    for parameter in signature_of(wiring.task).parameters:
+        if parameter.name == name and parameter.annotation is not Any:
+            try:
+                return convert(value, parameter, f"task {owner}")
+            except DefinitionError as error:
+                error.line = error.line or definition.place.line
+                raise
+    return value
 
 
 class Place(int):

@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tidemill.domain.errors import FlowFileError
+from tidemill.domain.errors import FlowFileError, TidemillError
 from tidemill.domain.manifests import FileManifest, FlowManifest, Problem, SourceFile
 from tidemill.domain.runs import InspectionOrder
 from tidemill.engine.collecting import collect
@@ -35,7 +35,8 @@ def inspect(order: InspectionOrder) -> FileManifest:
     try:
         found = collect(file)
     except Exception as error:
-        problem = Problem(f"{type(error).__name__}: {error}", getattr(error, "line", None))
+        text = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
+        problem = Problem(text, getattr(error, "line", None))
         return FileManifest(path=path, hash=_hash(file.source), errors=(problem,))
     flows: list[FlowManifest] = []
     errors = list(found.errors)

@@ -1,17 +1,18 @@
 """Describes a flow as the plain data that the daemon works on."""
 
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from tidemill.authoring.flows import Flow
-from tidemill.authoring.naming import did_you_mean
 from tidemill.authoring.signatures import MISSING, Parameter
 from tidemill.authoring.tasks import definition_of
-from tidemill.domain.errors import DefinitionError, ParameterError, TidemillError
+from tidemill.domain.errors import DefinitionError, ParameterError
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
 from tidemill.engine.graph import Node, build_graph
-from tidemill.engine.parameters import check_parameters, default_of, flow_parameters, is_required, takes_any
+from tidemill.engine.parameters import checked_value, default_of, flow_parameters, is_required
 
 
 def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
@@ -46,22 +47,28 @@ def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
 
 def _wrong_parameters(flow: Flow, asked: dict[str, list[Parameter]]) -> list[str]:
     """Return a sentence for everything the flow's own parameters and its schedules' ones get wrong."""
-    wrong = []
-    for name in flow.options.parameters:
-        if name not in asked and not takes_any(flow):
-            wrong.append(f"flow {flow.name} has no parameter {name!r}{did_you_mean(name, asked)}")
+    wrong = _wrong_values(flow, asked, flow.options.parameters, "")
     for schedule in flow.options.schedules:
-        try:
-            check_parameters(flow, asked, schedule.parameters)
-        except ParameterError as error:
-            wrong.append(f"the schedule {_name(schedule)}: {error.message}")
-        except TidemillError as error:
-            wrong.append(f"the schedule {_name(schedule)}: {error}")
+        about = f"the schedule {schedule.describe()}: "
+        wrong += _wrong_values(flow, asked, schedule.parameters, about)
+        wrong += [
+            f"{about}flow {flow.name} needs the parameter {name}: give the schedule parameters={{{name!r}: …}}"
+            for name, asking in asked.items()
+            if name not in schedule.parameters and is_required(name, asking, flow)
+        ]
     return list(dict.fromkeys(wrong))
 
 
-def _name(schedule: Any) -> str:
-    return f"{schedule.kind} {schedule.expression}".strip()
+def _wrong_values(flow: Flow, asked: dict[str, list[Parameter]], values: Mapping[str, Any], about: str) -> list[str]:
+    wrong = []
+    for name, value in values.items():
+        try:
+            checked_value(flow, asked, name, value)
+        except ParameterError as error:
+            wrong.append(f"{about}{error.message}")
+        except Exception as error:
+            wrong.append(f"{about}parameter {name!r} cannot be checked: {type(error).__name__}: {error}")
+    return wrong
 
 
 def _parameter(name: str, asking: list[Parameter], flow: Flow) -> ParameterManifest:
@@ -78,7 +85,7 @@ def _task(node: Node) -> TaskManifest:
 def _as_json(value: Any) -> Any:
     """Return *value* as JSON would hold it, else as it looks."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(value))
+        return msgspec.json.decode(msgspec.json.encode(str(value) if isinstance(value, PurePath) else value))
     except Exception:
         return safe_repr(value)
 

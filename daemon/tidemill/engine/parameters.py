@@ -46,8 +46,7 @@ def default_of(name: str, asking: list[Parameter], flow: Flow) -> Any:
 def check_parameters(flow: Flow, asked: Mapping[str, list[Parameter]], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values a run of *flow* has, converted to their types, or refuse them by name."""
     for name in given:
-        if name not in asked and not takes_any(flow):
-            raise ParameterError(f"flow {flow.name} has no parameter {name!r}{did_you_mean(name, asked)}")
+        _check_name(flow, asked, name)
     missing = [name for name, asking in asked.items() if name not in given and is_required(name, asking, flow)]
     if missing:
         names = ", ".join(missing)
@@ -56,9 +55,17 @@ def check_parameters(flow: Flow, asked: Mapping[str, list[Parameter]], given: Ma
         raise ParameterError(f"flow {flow.name} needs the parameter{plural} {names}: give {options}")
     values = {name: value for name, value in flow.options.parameters.items() if name in asked or takes_any(flow)}
     values.update(given)
-    if not flow.options.validate_parameters:
-        return values
-    return {
-        name: convert(value, asked[name][0], f"flow {flow.name}") if name in asked else value
-        for name, value in values.items()
-    }
+    return {name: checked_value(flow, asked, name, value) for name, value in values.items()}
+
+
+def checked_value(flow: Flow, asked: Mapping[str, list[Parameter]], name: str, value: Any) -> Any:
+    """Return a parameter's value converted to its type, or refuse either."""
+    if name not in asked:
+        _check_name(flow, asked, name)
+        return value
+    return convert(value, asked[name][0], f"flow {flow.name}") if flow.options.validate_parameters else value
+
+
+def _check_name(flow: Flow, asked: Mapping[str, list[Parameter]], name: str) -> None:
+    if name not in asked and not takes_any(flow):
+        raise ParameterError(f"flow {flow.name} has no parameter {name!r}{did_you_mean(name, asked)}")

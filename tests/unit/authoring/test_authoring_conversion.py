@@ -1,9 +1,10 @@
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import pytest
@@ -25,6 +26,10 @@ class Point:
 
 class Custom:
     pass
+
+
+class Speaks(Protocol):
+    def speak(self): ...
 
 
 CUSTOM = Custom()
@@ -96,6 +101,24 @@ def test_values_become_the_type_that_is_asked_for(annotation, given, expected):
 def test_values_of_the_wrong_type_are_refused_by_name(annotation, given):
     with pytest.raises(ParameterError, match="parameter 'p' of flow f must be T, and "):
         convert(given, Parameter("p", annotation, "T"), "flow f")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given"),
+    [
+        (Iterable[int], iter([1])),
+        (Iterator[int], iter([1])),
+        (Callable[[int], int], abs),
+        (type[Custom], Custom),
+        (Speaks, CUSTOM),
+    ],
+)
+def test_a_value_that_only_its_use_can_judge_is_taken_as_it_is(annotation, given):
+    assert convert(given, Parameter("p", annotation, "T"), "flow f") is given
+
+
+def test_a_parameter_takes_its_own_default_whatever_its_type():
+    assert convert(None, Parameter("p", list[int], "list[int]", None), "flow f") is None
 
 
 def test_the_default_tells_the_type_where_no_annotation_does():
