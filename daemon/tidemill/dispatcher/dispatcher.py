@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from tidemill.dispatcher.endings import Ending, judge_exit, judge_reboot
+from tidemill.dispatcher.endings import STUCK, Ending, has_overrun, judge_exit, judge_reboot
 from tidemill.dispatcher.processes import kill_group, signal_process
 from tidemill.dispatcher.queue import PendingQueue
 from tidemill.dispatcher.runs import ActiveRun, RunsByFlow
@@ -96,6 +96,10 @@ class Dispatcher:
         """Return the recorded runs of *flow* that wait or live."""
         return [run for run in (*self._live.of(flow), *self._waiting.of(flow)) if run.id]
 
+    def journal_of(self, run: ActiveRun) -> Path:
+        """Return the run's own record."""
+        return run.journal or self._journal_of(run.uid)
+
     def waiting_of(self, flow: str) -> int:
         """Return how many runs of *flow* are admitted and have no process yet, recorded or about to be."""
         return len(self._waiting.of(flow))
@@ -123,7 +127,7 @@ class Dispatcher:
         self._by_id[run.id] = run
         self._live.add(run)
         run.launched = True
-        self._records.follow(run.id, run.uid, self._journal_of(run.uid), offset)
+        self._records.follow(run.id, run.uid, self.journal_of(run), offset)
         if run.cancelled:
             run.deadline = self._monotonic() + self._cancel_grace
 
@@ -138,6 +142,12 @@ class Dispatcher:
                 return False
             self._start(run)
         return slots > limit and len(self._queue) > 0
+
+    def set_timeout(self, run: ActiveRun, timeout: float | None, spent: float) -> None:
+        """Put an adopted run under its flow's time-out again, of which it has *spent* some seconds."""
+        run.timeout = timeout
+        if timeout is not None and run.launched and run.deadline is None:
+            run.deadline = self._monotonic() + max(0.0, timeout - spent) + KILL_MARGIN
 
     def close(self) -> None:
         """Start nothing any more: the daemon is stopping. Waiting runs stay in the history for the next one."""
@@ -161,7 +171,7 @@ class Dispatcher:
         run.launched = True
         self._waiting.remove(run)
         self._live.add(run)
-        self._records.follow(run.id, run.uid, self._journal_of(run.uid))
+        self._records.follow(run.id, run.uid, self.journal_of(run))
         try:
             self._launcher.launch(run)
         except Refused as refusal:
@@ -201,6 +211,8 @@ class Dispatcher:
         if run is None or run.gone:
             return
         self._leave(run)
+        if status == STUCK and not run.ended:
+            run.overdue = run.overdue or has_overrun(self.journal_of(run), time.time_ns() // 1000)
         self._settle(run, judge_exit(status, cancelled=run.cancelled, overdue=run.overdue), status)
 
     def died_with_machine(self, uid: str) -> None:
@@ -233,10 +245,9 @@ class Dispatcher:
         if run.ended:
             return run.state
         if not run.launched:
-            self._queue.remove(run)
             run.launched = run.cancelled = True
             self._leave(run)
-            self._records.follow(run.id, run.uid, self._journal_of(run.uid))
+            self._records.follow(run.id, run.uid, self.journal_of(run))
             self._settle(run, Ending(State.CANCELLED, ErrorInfo("Cancelled", reason)), None)
             return State.CANCELLED
         if not run.cancelled:
@@ -255,6 +266,15 @@ class Dispatcher:
                 run.overdue = run.overdue or (not run.cancelled and not run.ended)
                 run.deadline = now + self._cancel_grace
                 kill_group(run.process)
+            elif self._wants_reminder(run, now) and run.process is not None:
+                run.reminded = True
+                signal_process(run.process, signal.SIGTERM)
+
+    def _wants_reminder(self, run: ActiveRun, now: float) -> bool:
+        """Tell whether to ask once more: the first signal may have come before the run listened for it."""
+        if not run.cancelled or run.ended or run.reminded or run.deadline is None:
+            return False
+        return now >= run.deadline - self._cancel_grace / 2
 
     def _ask_to_stop(self, run: ActiveRun) -> None:
         if run.process is not None:
@@ -282,6 +302,7 @@ class Dispatcher:
         run.gone = True
         self._waiting.remove(run)
         self._live.remove(run)
+        self._queue.remove(run)
         self._queue.unpark(run.flow)
 
     def _forget(self, run: ActiveRun) -> None:

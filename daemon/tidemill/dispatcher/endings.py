@@ -1,10 +1,16 @@
 """The verdict on a run process that ended without a last word in its journal."""
 
 import signal
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
+from tidemill.domain.events import Event, RunEnded, TaskEnded, TaskRetrying, TaskStarted
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
+from tidemill.journal.reader import JournalReader
+
+STUCK: Final = 1
+"""Exit code of a process that its last resort ended: its code let no other thread run, so nobody could say why."""
 
 
 class Ending(NamedTuple):
@@ -21,12 +27,38 @@ def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = F
     *cancelled*: a person or a policy asked for the end; *overdue*: its time-out was enforced.
     """
     if overdue:
-        return Ending(
-            State.TIMED_OUT, ErrorInfo("TimedOut", "the run passed its time-out and its processes were killed")
-        )
+        why = "the time-out of the run, or of one of its tasks, had passed; its processes were killed"
+        return Ending(State.TIMED_OUT, ErrorInfo("TimedOut", why))
     if cancelled:
         return Ending(State.CANCELLED, None)
     return Ending(State.CRASHED, ErrorInfo("Crashed", _cause(status)))
+
+
+def has_overrun(journal: Path, at: int) -> bool:
+    """Tell whether a task of the run was still going *at* a time behind its own time-out."""
+    deadlines: dict[int, int] = {}
+    reader = JournalReader(journal)
+    try:
+        while events := reader.read()[0]:
+            for event in events:
+                _note_deadline(deadlines, event)
+    except OSError:
+        return False
+    finally:
+        reader.close()
+    return any(deadline <= at for deadline in deadlines.values())
+
+
+def _note_deadline(deadlines: dict[int, int], event: Event) -> None:
+    match event:
+        case TaskStarted(index=index, deadline=deadline) if deadline is not None:
+            deadlines[index] = deadline
+        case TaskEnded(index=index) | TaskRetrying(index=index):
+            deadlines.pop(index, None)
+        case RunEnded():
+            deadlines.clear()
+        case _:
+            pass
 
 
 def judge_reboot(*, cancelled: bool = False) -> Ending:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from tidemill.domain.runs import FinishedTask, ProcessName
@@ -42,7 +43,11 @@ class ActiveRun:
     """Its terminal state is in the history."""
     gone: bool = False
     """Its process is gone."""
+    reminded: bool = False
+    """It was asked to stop a second time."""
     note: str = ""
+    journal: Path | None = None
+    """Its own record, where that is not at the usual place."""
 
 
 class RunsByFlow:

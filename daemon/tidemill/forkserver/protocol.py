@@ -87,6 +87,8 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
 
     run: str
     error: str
+    taken: bool = False
+    """Another process is, or was, the run: it holds the journal. This one did nothing."""
 
 
 class Exited(msgspec.Struct, tag=True, frozen=True):

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from tidemill.domain.runs import RunOrder
 from tidemill.forkserver import forking, kinship, protocol
@@ -32,6 +32,9 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         kinship.become_subreaper()
         # One process a run, whoever was killed between order and answer: the journal admits the first alone.
         journal_fd = _open(order.journal, os.O_RDWR | os.O_EXCL)
+    except (OSError, ValueError) as error:
+        _refuse(order, client, error, taken=isinstance(error, FileExistsError))
+    try:
         log_fd = _open(order.log, os.O_WRONLY)
         forking.take_streams(log_fd)
         with suppress(OSError):
@@ -41,13 +44,18 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         for name, value in order.environment.items():
             os.environ[name] = value
     except (OSError, ValueError) as error:
-        with suppress(OSError):
-            protocol.send(client, protocol.encode(Failed(order.run, f"the run cannot be prepared: {error}")))
-        os._exit(EXIT_UNPREPARED)
+        _refuse(order, client, error)
     forking.be_killed_first(OOM_SCORE)
     forking.close_others({journal_fd, log_fd, hint_fd})
     forking.accept_signals()
     entry(order, journal_fd, log_fd, hint_fd)
+
+
+def _refuse(order: RunOrder, client: socket.socket, error: Exception, *, taken: bool = False) -> NoReturn:
+    failed = Failed(order.run, f"the run cannot be prepared: {error}", taken)
+    with suppress(OSError):
+        protocol.send(client, protocol.encode(failed))
+    os._exit(EXIT_UNPREPARED)
 
 
 def _open(path: str, access: int) -> int:

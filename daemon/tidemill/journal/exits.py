@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from tidemill.domain.runs import ProcessName
+
 SIZE_LIMIT: Final = 4 << 20
 """Bytes after which the file is set aside as ``exits.1`` and begun anew."""
 
@@ -54,6 +56,14 @@ def find_exits(path: Path | str, runs: Collection[str]) -> dict[str, ProcessExit
     """Return how the processes of *runs* ended, as far as it is recorded."""
     wanted = re.compile(b"|".join(re.escape(_encode(run)) for run in runs))
     return {ended.run: ended for ended in _read(path, wanted) if ended.run in runs}
+
+
+def find_exit(path: Path | str, run: str, process: ProcessName | None = None) -> ProcessExit | None:
+    """Return how the process of *run* ended; with *process* no other one's exit, whatever was tried for the run."""
+    for ended in reversed(_read(path, re.compile(re.escape(_encode(run))))):
+        if ended.run == run and (process is None or (ended.pid, ended.start_time) == (process.pid, process.start_time)):
+            return ended
+    return None
 
 
 def describe_status(status: int) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,7 @@ from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
+from tidemill.service.first_try import FirstTry
 from tidemill.service.handlers import VERBS
 from tidemill.service.heartbeat import Heartbeat
 from tidemill.service.inspecting import Inspections, ManifestMemory
@@ -41,7 +43,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 DRAIN_STEP = 0.1
-READY_LIMIT = 300.0
+READY_STEP = 0.005
 
 
 def _now() -> datetime:
@@ -49,7 +51,11 @@ def _now() -> datetime:
 
 
 async def serve(
-    settings: Settings, paths: StatePaths, read_settings: Callable[[], Settings], on_ready: Callable[[], None]
+    settings: Settings,
+    paths: StatePaths,
+    read_settings: Callable[[], Settings],
+    on_ready: Callable[[], None],
+    forkserver: FirstTry,
 ) -> int:
     """Build the daemon, serve until asked to stop, and take it down; return the exit code."""
     loop = asyncio.get_running_loop()
@@ -139,28 +145,31 @@ async def serve(
         settings.control.allow_uids,
         version=VERSION,
     )
-    heartbeat = Heartbeat(daemon, dispatcher, clock=clock, recorder=recorder, control=control, notifier=notifier)
+    heartbeat = Heartbeat(
+        daemon, dispatcher, watch=watch, clock=clock, recorder=recorder, control=control, notifier=notifier
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.ask_to_stop)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload_soon)
 
     try:
-        living = link.connect()
-        recovery = Recovery(paths, dispatcher, watch, roster)
+        living = link.connect(forkserver.wait())
+        recovery = Recovery(dispatcher, watch, roster)
         recovery.take_up(await recording.perform(load_left), living)
         # Flows that left the folder while nobody watched are gone too; the catalog has not seen them.
         catalog.start()
-        await asyncio.to_thread(catalog.ready.wait, READY_LIMIT)
+        await _until_set(catalog.ready, daemon.stopping)
         await enrolment.settled()
-        await enrolment.drop_absent(flow.name for flow in known)
-        recovery.apply_flows()
-        clock.start()
-        await control.start()
-        starter.open()
-        heartbeat.start()
-        notifier.ready(daemon.summary())
-        on_ready()
-        log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)
+        if catalog.ready.is_set():
+            await enrolment.drop_absent(flow.name for flow in known)
+            recovery.apply_flows()
+            clock.start()
+            await control.start()
+            starter.open()
+            heartbeat.start()
+            notifier.ready(daemon.summary())
+            on_ready()
+            log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)
         await daemon.stopping.wait()
         notifier.stopping("stopping")
         log.info("stopping")
@@ -194,6 +203,12 @@ async def _wind_down(
     deadline = loop.time() + grace
     while dispatcher.live_runs and (request.drain or loop.time() < deadline):
         await asyncio.sleep(DRAIN_STEP)
+
+
+async def _until_set(ready: threading.Event, stopping: asyncio.Event) -> None:
+    """Wait for the first load of the flows, however long it takes, unless the daemon is asked to stop."""
+    while not ready.is_set() and not stopping.is_set():
+        await asyncio.sleep(READY_STEP)
 
 
 def _tell_loop(loop: asyncio.AbstractEventLoop, listener: Callable[[T], None], fact: T) -> None:

@@ -145,8 +145,8 @@ class Enrolment:
                 self._timekeeper.reboot(flow, schedule_id, boot_id())
                 continue
             now = self._now()
-            self._timekeeper.catch_up(flow, schedule_id, from_micros(cursor), now)
-            self._clock.set(schedule_id, spec, now)
+            seen = self._timekeeper.catch_up(flow, schedule_id, from_micros(cursor), now)
+            self._clock.set(schedule_id, spec, seen)
 
 
 def _write(

@@ -10,6 +10,7 @@ from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.service.daemon import Daemon
 from tidemill.service.systemd import Notifier
+from tidemill.service.watching import ExitWatch
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Heartbeat:
         daemon: Daemon,
         dispatcher: Dispatcher,
         *,
+        watch: ExitWatch,
         clock: Clock,
         recorder: Recorder,
         control: ControlServer,
@@ -33,6 +35,7 @@ class Heartbeat:
     ) -> None:
         self._daemon = daemon
         self._dispatcher = dispatcher
+        self._watch = watch
         self._clock = clock
         self._recorder = recorder
         self._control = control
@@ -54,6 +57,7 @@ class Heartbeat:
         while True:
             try:
                 self._dispatcher.enforce()
+                self._watch.reap_strangers(self._dispatcher.live_runs)
                 await self._control.ensure_reachable()
                 self._tell_systemd()
             except Exception:

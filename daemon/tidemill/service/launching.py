@@ -17,6 +17,7 @@ from tidemill.forkserver.launch import ensure, reap
 from tidemill.forkserver.protocol import Exited, Failed, ForkserverError, LiveRun, Started
 from tidemill.journal.processes import boot_id
 from tidemill.journal.writer import URGENT
+from tidemill.service.first_try import FirstTry
 from tidemill.service.processes import process_of
 from tidemill.service.roster import Roster
 from tidemill.service.watching import ExitWatch
@@ -85,9 +86,12 @@ class ForkserverLink:
         """Tell whether runs can be started now."""
         return self._client is not None
 
-    def connect(self) -> tuple[LiveRun, ...]:
+    def connect(self, first_try: FirstTry | None = None) -> tuple[LiveRun, ...]:
         """Find or start the fork server; return the runs that it, or an older one that drains, has alive."""
-        self._use(ensure(self._paths, self._preload, on_retired=self._keep_retired))
+        for client in first_try.retired if first_try is not None else ():
+            self._keep_retired(client)
+        found = first_try.client if first_try is not None else None
+        self._use(found or ensure(self._paths, self._preload, on_retired=self._keep_retired))
         clients = (*self._retired, *filter(None, [self._client]))
         return tuple(live for client in clients if client.welcome is not None for live in client.welcome.live)
 
@@ -151,16 +155,37 @@ class ForkserverLink:
         for reply in replies:
             match reply:
                 case Started(run=run, pid=pid, start_time=start_time):
-                    self._dispatcher.started(run, ProcessName(pid, start_time, boot_id()))
+                    if not self._watch.watches(run):
+                        self._dispatcher.started(run, ProcessName(pid, start_time, boot_id()))
+                case Failed(run=run, taken=True):
+                    self._find_holder(run)
                 case Failed(run=run, error=reason):
                     self._dispatcher.not_started(run, reason)
-                case Exited(run=run, status=status):
-                    self._dispatcher.exited(run, status)
+                case Exited(run=run, pid=pid, status=status):
+                    if self._is_the_runs(run, pid):
+                        self._dispatcher.exited(run, status)
                 case _:
                     log.warning("the fork server said %s", reply)
         if client.gone:
             self._lost(client)
         self._on_change()
+
+    def _find_holder(self, uid: str) -> None:
+        """Turn to the process that is the run: an earlier order had reached one, which nobody knew."""
+        run = self._dispatcher.find(uid)
+        if run is None or run.gone:
+            return
+        journal = self._dispatcher.journal_of(run)
+        process = process_of(journal)
+        run.process = None
+        if process is not None:
+            self._dispatcher.started(uid, process)
+        self._watch.add(run, journal)
+
+    def _is_the_runs(self, uid: str, pid: int) -> bool:
+        """Tell whether *pid* was the run's process, and not one that found the run's journal taken."""
+        run = self._dispatcher.find(uid)
+        return run is None or run.process is None or run.process.pid == pid
 
     def _lost(self, client: ForkserverClient) -> None:
         loop = asyncio.get_running_loop()
@@ -169,22 +194,23 @@ class ForkserverLink:
             loop.remove_reader(client.hint_fd)
         pid = client.welcome.pid if client.welcome else 0
         client.close()
+        is_current = client is self._client
         if client in self._retired:
             self._retired.remove(client)
-        elif client is self._client:
+        elif is_current:
             self._client = None
             log.error("the fork server (pid %d) is gone; live runs go on, a new one is started", pid)
             self._restarting = loop.create_task(self._restart())
         if pid:
             loop.call_later(1.0, reap, pid)
         for run in self._dispatcher.live_runs:
-            if run.process is None:
-                run.process = process_of(self._paths, run.uid)
-            if run.process is None and not self._paths.journal(run.uid).exists():
+            journal = self._dispatcher.journal_of(run)
+            if run.process is None and not journal.exists():
                 # The order died with the server. Should its child come yet, the journal admits only one of the two.
-                self._dispatcher.requeue(run)
+                if is_current:
+                    self._dispatcher.requeue(run)
             else:
-                self._watch.add(run)
+                self._watch.add(run, journal)
 
     async def _restart(self) -> None:
         while not self._is_closing and self._client is None:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from tidemill.config.loading import load
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.domain.errors import AlreadyRunning, ConfigurationError, TidemillError
-from tidemill.forkserver.launch import ensure
+from tidemill.forkserver import kinship
+from tidemill.service.first_try import FirstTry
 from tidemill.service.lock import StateLock, prepare_state
 from tidemill.service.logs import set_up_logging
 
@@ -57,21 +57,12 @@ def _serve(
     os.umask(0o077)
     with StateLock(paths) as lock:
         lock.write_pid()
-        forkserver = threading.Thread(target=_start_forkserver, args=(settings, paths), daemon=True)
-        forkserver.start()
+        kinship.become_subreaper()  # of the runs, should their fork server die
+        forkserver = FirstTry(paths, settings.forkserver.preload)
         # Imported behind the lock: a refused second daemon answers at once.
         from tidemill.service.assembly import serve
 
-        forkserver.join()
-        return asyncio.run(serve(settings, paths, read_settings, on_ready))
-
-
-def _start_forkserver(settings: Settings, paths: StatePaths) -> None:
-    """Start the fork server on the other core while the daemon's own modules are imported."""
-    try:
-        ensure(paths, settings.forkserver.preload).close()
-    except TidemillError:
-        return  # told when it is tried again, with nothing beside it
+        return asyncio.run(serve(settings, paths, read_settings, on_ready, forkserver))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

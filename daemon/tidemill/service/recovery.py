@@ -1,9 +1,10 @@
 """What an earlier daemon left behind: runs that wait, runs that live, and runs that died meanwhile."""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from tidemill.config.paths import StatePaths
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.outcomes import Trigger
@@ -34,11 +35,11 @@ def load_left(writer: Writer) -> list[Left]:
 class Recovery:
     """Takes each run up where it is found."""
 
-    def __init__(self, paths: StatePaths, dispatcher: Dispatcher, watch: ExitWatch, roster: Roster) -> None:
-        self._paths = paths
+    def __init__(self, dispatcher: Dispatcher, watch: ExitWatch, roster: Roster) -> None:
         self._dispatcher = dispatcher
         self._watch = watch
         self._roster = roster
+        self._taken: list[tuple[ActiveRun, int | None]] = []
 
     def take_up(self, left: Iterable[Left], living: Iterable[LiveRun]) -> None:
         """Adopt the runs whose processes were made, and queue those that never got one.
@@ -50,7 +51,8 @@ class Recovery:
         adopted = queued = 0
         for stored, resume in left:
             run = _active(stored, resume)
-            if stored.uid in processes or self._paths.journal(stored.uid).exists():
+            self._taken.append((run, stored.started_at))
+            if stored.uid in processes or self._dispatcher.journal_of(run).exists():
                 self._adopt(run, stored, processes)
                 adopted += 1
             else:
@@ -61,20 +63,26 @@ class Recovery:
             log.info("found %d runs under way and %d waiting", adopted, queued)
 
     def apply_flows(self) -> None:
-        """Give the runs that wait what their flows say now: limits, priorities and time-outs are not stored."""
+        """Give the runs that were left what their flows say now: limits and time-outs are not stored."""
         for flow in self._roster:
             self._dispatcher.limit_changed(flow.manifest.name, flow.limit)
+        now = time.time()
+        for run, started_at in self._taken:
+            known = self._roster.find(run.flow)
+            if known is not None and not run.gone:
+                spent = 0.0 if started_at is None else now - started_at / 1_000_000
+                self._dispatcher.set_timeout(run, known.manifest.timeout, spent)
+        self._taken.clear()
 
     def _adopt(self, run: ActiveRun, stored: StoredRun, processes: Mapping[str, ProcessName]) -> None:
-        told_by_server = run.uid in processes
-        run.process = processes.get(run.uid) or stored.process or process_of(self._paths, run.uid)
+        journal = self._dispatcher.journal_of(run)
+        run.process = processes.get(run.uid) or stored.process or process_of(journal)
         self._dispatcher.adopt(run, stored.journal_offset)
-        if told_by_server:
-            return  # its fork server tells the exit
         if run.process is not None and run.process.boot_id != boot_id():
             self._dispatcher.died_with_machine(run.uid)
         else:
-            self._watch.add(run)
+            # Even where its fork server tells the exit: it may have told it before the run was taken up.
+            self._watch.add(run, journal)
 
 
 def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
@@ -92,4 +100,5 @@ def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
         state=stored.state,
         cancelled=stored.state is State.CANCELLING,
         note=stored.note or "",
+        journal=Path(stored.journal) if stored.journal else None,
     )

@@ -21,7 +21,7 @@ from tidemill.domain.times import to_micros
 from tidemill.history.records import NewOccurrence
 from tidemill.history.writing import Writer
 from tidemill.scheduler.catchup import plan_catchup
-from tidemill.scheduler.judgement import FlowFacts, Verdict, judge
+from tidemill.scheduler.judgement import LATE_AFTER, FlowFacts, Verdict, judge
 from tidemill.scheduler.moments import DueMoment
 from tidemill.service.recording import Recording, new_run_record
 from tidemill.service.roster import KnownFlow, Roster
@@ -29,7 +29,7 @@ from tidemill.service.roster import KnownFlow, Roster
 log = logging.getLogger(__name__)
 
 _TICK = timedelta(microseconds=1)
-_LEAP = "the machine slept or its clock was set forward"
+_LEAP = "the daemon was held up, the machine slept or its clock was set forward"
 
 
 class Entry(NamedTuple):
@@ -78,16 +78,26 @@ class Timekeeper:
     ) -> Iterator[Verdict]:
         """Judge the moments of one schedule, each with the facts that the one before it left behind."""
         first, last = moments[0], moments[-1]
-        if len(moments) > 1 or first.until is not None:
-            # Several at once: time leapt over them, which is a matter of catching up.
-            yield from self._plan(flow, spec, first.moment - _TICK, last.until or last.moment, why=_LEAP)
-        else:
+        if len(moments) == 1 and first.until is None:
             yield judge(first.moment, now, self._facts(flow, spec))
+        elif _are_timely(moments, now, spec.jitter):
+            # None of them is late: the first was put off for longer than the next.
+            for due in moments:
+                yield judge(due.moment, now, self._facts(flow, spec))
+        else:
+            # Time leapt over them, which is a matter of catching up.
+            yield from self._plan(flow, spec, first.moment - _TICK, last.until or last.moment, why=_LEAP)
 
-    def catch_up(self, flow: KnownFlow, schedule_id: int, cursor: datetime, end: datetime) -> None:
-        """Account for the moments of a schedule after *cursor* and up to *end*, while nobody watched."""
-        verdicts = self._plan(flow, flow.schedules[schedule_id], cursor, end)
+    def catch_up(self, flow: KnownFlow, schedule_id: int, cursor: datetime, now: datetime) -> datetime:
+        """Account for the moments of a schedule after *cursor*, while nobody watched; return up to which it did.
+
+        That is *now*, but for a schedule with jitter: of its newest moments not all would have been started yet.
+        """
+        spec = flow.schedules[schedule_id]
+        end = max(cursor, now - timedelta(seconds=spec.jitter))
+        verdicts = self._plan(flow, spec, cursor, end)
         self._record([self._enter(flow, schedule_id, verdict) for verdict in verdicts])
+        return end
 
     def reboot(self, flow: KnownFlow, schedule_id: int, boot: str) -> None:
         """Make the run of an ``@reboot`` schedule, unless this *boot* had its own; its moment is now."""
@@ -178,6 +188,12 @@ class Timekeeper:
             self._start_due()
 
         self._recording.submit(work, done)
+
+
+def _are_timely(moments: Iterable[DueMoment], now: datetime, jitter: float) -> bool:
+    """Tell whether several moments came at once only because each was put off for a while of its own."""
+    limit = timedelta(seconds=jitter + LATE_AFTER)
+    return jitter > 0 and all(due.until is None and now - due.moment <= limit for due in moments)
 
 
 def _write(writer: Writer, entry: Entry, at: int) -> int | None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from tidemill.config.paths import StatePaths
 from tidemill.dispatcher.runs import ActiveRun
-from tidemill.journal.exits import find_exits
+from tidemill.forkserver import kinship
+from tidemill.journal.exits import find_exit
 from tidemill.journal.processes import open_process
+from tidemill.service.processes import process_of
 
-LOOK_AGAIN = 0.2
-"""Seconds after which an exit that nobody has written down yet is looked up once more."""
+LOOKS = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between the looks for an exit that nobody has written down yet; the reaper may be busy."""
 
 
 class ExitWatch:
@@ -19,56 +23,84 @@ class ExitWatch:
     def __init__(self, paths: StatePaths, on_exited: Callable[[str, int | None], None]) -> None:
         self._paths = paths
         self._on_exited = on_exited
-        self._watched: dict[str, int] = {}
+        self._watched: dict[str, ActiveRun] = {}
+        self._pidfds: dict[str, int] = {}
+        self._is_closed = False
 
-    def add(self, run: ActiveRun) -> None:
-        """Watch the process of *run*; one that is gone already is told at once."""
+    def add(self, run: ActiveRun, journal: Path) -> None:
+        """Watch the process of *run*, as known or as *journal* tells; one that is gone already is told soon."""
         if run.uid in self._watched or run.gone:
             return
+        if run.process is None:
+            run.process = process_of(journal)
         pidfd = None if run.process is None else open_process(run.process)
+        self._watched[run.uid] = run
         if pidfd is None:
-            self._look_up(run.uid)
-            return
-        self._watched[run.uid] = pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._ended, run.uid, pidfd)
+            self._look_up(run, LOOKS)
+        else:
+            self._pidfds[run.uid] = pidfd
+            asyncio.get_running_loop().add_reader(pidfd, self._ended, run, pidfd)
+
+    def watches(self, uid: str) -> bool:
+        """Tell whether it watches the run called *uid*."""
+        return uid in self._watched
 
     def close(self) -> None:
         """Stop watching; the processes do not notice."""
-        for pidfd in self._watched.values():
+        self._is_closed = True
+        for pidfd in self._pidfds.values():
             asyncio.get_running_loop().remove_reader(pidfd)
             os.close(pidfd)
+        self._pidfds.clear()
         self._watched.clear()
 
-    def _ended(self, uid: str, pidfd: int) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(pidfd)
-        del self._watched[uid]
-        status = _reap(pidfd)
+    def reap_strangers(self, runs: Iterable[ActiveRun]) -> None:
+        """Reap what became our child when its fork server died, and is none of the live *runs*.
+
+        A fork server, which leads a session of its own, is waited for by whoever started it.
+        """
+        known = {run.process.pid for run in runs if run.process is not None}
+        for pid in kinship.own_children() - known:
+            with suppress(OSError):
+                if os.getsid(pid) != pid:
+                    os.waitpid(pid, os.WNOHANG)
+
+    def _ended(self, run: ActiveRun, pidfd: int) -> None:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        del self._pidfds[run.uid]
+        status = _reap(pidfd, run)
         os.close(pidfd)
         if status is None:
-            self._look_up(uid)
+            self._look_up(run, LOOKS)
         else:
-            self._on_exited(uid, status)
+            self._tell(run, status)
 
-    def _look_up(self, uid: str) -> None:
-        """Ask the exits journal, twice: the reaper writes a moment after the process has died."""
-        found = find_exits(self._paths.exits, [uid])
-        if uid in found:
-            self._on_exited(uid, found[uid].status)
+    def _look_up(self, run: ActiveRun, looks: tuple[float, ...]) -> None:
+        """Ask the exits journal, again and again for a while: the reaper writes after the process has died."""
+        if self._is_closed or run.gone:
+            self._watched.pop(run.uid, None)
+            return
+        found = find_exit(self._paths.exits, run.uid, run.process)
+        if found is not None or not looks:
+            self._tell(run, None if found is None else found.status)
         else:
-            asyncio.get_running_loop().call_later(LOOK_AGAIN, self._look_up_finally, uid)
+            asyncio.get_running_loop().call_later(looks[0], self._look_up, run, looks[1:])
 
-    def _look_up_finally(self, uid: str) -> None:
-        found = find_exits(self._paths.exits, [uid])
-        self._on_exited(uid, found[uid].status if uid in found else None)
+    def _tell(self, run: ActiveRun, status: int | None) -> None:
+        self._watched.pop(run.uid, None)
+        self._on_exited(run.uid, status)
 
 
-def _reap(pidfd: int) -> int | None:
+def _reap(pidfd: int, run: ActiveRun) -> int | None:
     """Return the status of a process that became our child when its fork server died, else None."""
     try:
-        ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+        ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        if run.process is not None:
+            # As its fork server would: before it is reaped, for until then the group's name is nobody else's.
+            kinship.kill_group(run.process.pid)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
     except ChildProcessError:
-        return None
-    if ended is None:
         return None
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status

@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -242,3 +243,16 @@ def test_no_room_for_another_process_fails_the_order_and_nothing_else(site):
     assert isinstance(answer, Failed)
     assert "no process can be made for the run: [Errno 11]" in answer.error
     assert site.carry_out(client, "pass").status == 0
+
+
+def test_a_run_whose_journal_is_taken_says_so_and_does_nothing(site, client):
+    order = site.order("open('done', 'w')")
+    journal = Path(order.journal)
+    journal.parent.mkdir()
+    journal.touch()
+    client.start(order)
+    seen = site.replies(client, until=lambda m: isinstance(m, Exited))
+    (failed,) = (message for message in seen if isinstance(message, Failed))
+    assert failed.taken
+    assert seen[-1].status == 71
+    assert not (site.flows / "done").exists()

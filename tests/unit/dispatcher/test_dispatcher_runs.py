@@ -1,14 +1,17 @@
+import time
 from pathlib import Path
 
 import pytest
 
 from tidemill.dispatcher import dispatcher as module
 from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.endings import STUCK
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.errors import Refused
-from tidemill.domain.events import RunEnded, RunStarted
+from tidemill.domain.events import RunEnded, RunStarted, TaskEnded, TaskStarted
 from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import State
+from tidemill.journal.writer import JournalWriter
 
 
 class FakeRecords:
@@ -236,3 +239,52 @@ def test_a_thousand_waiting_runs_of_one_flow_go_one_after_the_other(world):
         world.dispatcher.exited(f"r{number:04}", 0)
 
     assert world.launcher.launched == [f"r{number:04}" for number in range(1000)]
+
+
+def test_a_cancelled_run_is_asked_once_more_in_the_middle_of_its_grace(world):
+    world.start("a")
+    world.dispatcher.cancel("a", "by hand")
+    for _ in range(9):
+        world.time += 1
+        world.dispatcher.enforce()
+
+    assert len(world.signals) == 2
+    assert world.kills == []
+
+
+def test_a_run_whose_code_never_let_go_past_a_tasks_time_out_is_timed_out(world, tmp_path):
+    at = time.time_ns() // 1000
+    for uid, deadline, state in (("late", at - 1, State.TIMED_OUT), ("early", at + 60_000_000, State.CRASHED)):
+        run = world.start(uid, flow=uid)
+        run.journal = tmp_path / f"{uid}.journal"
+        journal = JournalWriter(run.journal)
+        journal.write(TaskStarted(at - 20, 0, "first", 1, at - 10))
+        journal.write(TaskEnded(at - 5, 0, "first", "completed", 1))
+        journal.write(TaskStarted(at - 4, 1, "second", 1, deadline))
+
+        world.dispatcher.exited(uid, STUCK)
+
+        assert world.ended[-1] == (uid, state)
+
+
+def test_an_exit_told_while_the_run_waits_again_keeps_it_from_being_started_twice(world):
+    run = world.start("a")
+    world.dispatcher.requeue(run)
+
+    world.dispatcher.exited("a", 0)
+
+    assert world.dispatcher.queued == 0
+    assert not world.dispatcher.start_due()
+    assert world.launcher.launched == ["a"]
+    assert world.dispatcher.live_runs == []
+
+
+def test_an_adopted_run_is_under_its_time_out_again(world):
+    run = ActiveRun(uid="a", flow="f", id=9, process=ProcessName(5, 1, "boot"))
+    world.dispatcher.adopt(run, 0)
+    world.dispatcher.set_timeout(run, 30.0, spent=20.0)
+
+    world.time += 10 + module.KILL_MARGIN
+    world.dispatcher.enforce()
+
+    assert world.kills == [5]

@@ -1,0 +1,87 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tidemill.domain.manifests import FlowManifest
+from tidemill.domain.outcomes import Outcome
+from tidemill.domain.schedules import every
+from tidemill.scheduler.moments import DueMoment
+from tidemill.service.roster import KnownFlow, Roster
+from tidemill.service.timekeeping import Timekeeper
+
+NOW = datetime(2026, 5, 5, 12, tzinfo=UTC)
+
+
+def ago(seconds):
+    return NOW - timedelta(seconds=seconds)
+
+
+class FakeDispatcher:
+    def __init__(self):
+        self.admitted = []
+
+    def live_of(self, flow):
+        return []
+
+    def waiting_of(self, flow):
+        return len(self.admitted)
+
+    def admit(self, run):
+        self.admitted.append(run)
+
+
+class Keeper(Timekeeper):
+    def _record(self, entries, condition=None):
+        self.recorded = [(entry.verdict.moment, entry.verdict.outcome) for entry in entries]
+
+
+@pytest.fixture
+def keeper():
+    def make(spec, overlap="allow"):
+        roster = Roster()
+        flow = KnownFlow(FlowManifest("f", "graph", overlap=overlap), "/f.py", {}, "v")
+        roster.put(flow)
+        roster.schedule("f", {1: spec})
+        made = Keeper(roster, FakeDispatcher(), None, lambda: None, max_catchup=100, now=lambda: NOW)
+        made.flow = flow
+        return made
+
+    return make
+
+
+def test_moments_that_jitter_brought_together_are_judged_one_by_one(keeper):
+    made = keeper(every(seconds=10, jitter=60))
+    made.due([DueMoment(1, ago(40)), DueMoment(1, ago(30)), DueMoment(1, ago(20))])
+    assert made.recorded == [(ago(seconds), Outcome.RAN) for seconds in (40, 30, 20)]
+
+
+def test_each_of_them_sees_the_one_before(keeper):
+    made = keeper(every(seconds=10, jitter=60), overlap="skip")
+    made.due([DueMoment(1, ago(40)), DueMoment(1, ago(30))])
+    assert [outcome for _, outcome in made.recorded] == [Outcome.RAN, Outcome.SKIPPED]
+
+
+@pytest.mark.parametrize("jitter", [0, 5])
+def test_moments_that_time_leapt_over_share_a_run(keeper, jitter):
+    made = keeper(every(seconds=10, jitter=jitter))
+    made.due([DueMoment(1, ago(40)), DueMoment(1, ago(30)), DueMoment(1, ago(20))])
+    assert [outcome for _, outcome in made.recorded] == [Outcome.COALESCED, Outcome.COALESCED, Outcome.LATE]
+
+
+def test_after_a_pause_moments_that_jitter_still_puts_off_are_left_to_the_clock(keeper):
+    made = keeper(every(seconds=10, anchor=NOW, jitter=25))
+    seen = made.catch_up(made.flow, 1, ago(60), NOW)
+    assert seen == ago(25)
+    assert made.recorded == [(ago(50), Outcome.COALESCED), (ago(40), Outcome.COALESCED), (ago(30), Outcome.LATE)]
+
+
+def test_moments_that_have_their_rows_are_not_judged_again_after_a_restart(keeper):
+    made = keeper(every(seconds=10, anchor=NOW, jitter=25))
+    assert made.catch_up(made.flow, 1, ago(10), NOW) == ago(10)
+    assert made.recorded == []
+
+
+def test_without_jitter_everything_up_to_now_is_caught_up(keeper):
+    made = keeper(every(seconds=10, anchor=NOW))
+    assert made.catch_up(made.flow, 1, ago(15), NOW) == NOW
+    assert [moment for moment, _ in made.recorded] == [ago(10), NOW]
