@@ -57,6 +57,12 @@ RESULTS: Final = (
 
 VALUE: Final = "SELECT value FROM results WHERE run_id = :run_id AND idx = :idx"
 
+MANIFEST: Final = "SELECT manifest FROM flows WHERE name = :name"
+
+TIMEZONE_KEY: Final = "timezone"
+"""Under this name the daemon writes its own zone into the table meta."""
+META: Final = "SELECT value FROM meta WHERE key = :key"
+
 SCHEDULES: Final = (
     "SELECT s.id, s.spec, s.cursor, s.created_at, s.removed_at FROM schedules s JOIN flows f ON f.id = s.flow_id"
     " WHERE f.name = :flow ORDER BY s.id"

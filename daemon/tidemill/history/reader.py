@@ -4,7 +4,7 @@ Nothing that was stored is ever unpickled or executed here.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +56,11 @@ class Reader:
             raise NotFound(f"there is no flow {name!r}")
         return shapes.flow(rows[0])
 
+    def timezone(self) -> str | None:
+        """Return the zone in which the daemon reads schedules that name none; None if none has told yet."""
+        rows = self._reading.rows(queries.META, {"key": queries.TIMEZONE_KEY})
+        return str(rows[0][0]) if rows and rows[0][0] else None
+
     def schedules(self, flow: str) -> list[Record]:
         """Return the schedules a flow has and had, with how far each is accounted for."""
         return [
@@ -86,8 +91,8 @@ class Reader:
             "active_runs": sum(states.get(state, 0) for state in ("running", "retrying", "cancelling", "paused")),
             "queued_runs": sum(states.get(state, 0) for state in ("pending", "scheduled")),
             "errors": [
-                {"file": shown, **problem}
-                for _, shown, errors in self._reading.rows(queries.BROKEN_FILES)
+                {"file": path, **problem}
+                for path, _, errors in self._reading.rows(queries.BROKEN_FILES)
                 for problem in json.loads(errors)
             ],
         }
@@ -152,10 +157,21 @@ class Reader:
         }
 
     def result(self, uid: str, task: str | None = None) -> Record:
-        """Return what a run, or a task of it by name or number, returned; ``value`` only where it is JSON."""
-        key = self._run(uid)[0]
+        """Return what a run, or a task of it by name or number, returned; ``value`` only where it is JSON.
+
+        A graph returns nothing itself: asked without *task*, its only final task answers for it.
+        """
+        run = self._run(uid)
+        key, flow, state = run[0], run[2], run[3]
         rows = self._reading.rows(queries.RESULTS, {"run_id": key})
-        index, name, handler, location, size, preview, encoding = _choose(uid, rows, task)
+        states = {idx: (name, ended) for idx, name, ended, *_ in self._reading.rows(queries.TASKS, {"run_id": key})}
+        chosen = _choose(rows, states, task, self._final_task(flow, states) if task is None else None)
+        if len(chosen) > 1:
+            numbers = ", ".join(str(row[0]) for row in chosen[:20])
+            raise NotFound(f"run {uid} has {len(chosen)} results of {task}; name one by its number: {numbers}")
+        if not chosen:
+            raise NotFound(_without_result(uid, state, rows, states, task))
+        index, name, handler, location, size, preview, encoding = chosen[0]
         record = {
             "run": uid,
             "task": name,
@@ -211,6 +227,18 @@ class Reader:
         if version != LATEST:
             raise HistoryError("the history was written by an older tidemill; start the daemon once, which upgrades it")
 
+    def _final_task(self, flow: str, states: Mapping[int, tuple[str, str]]) -> int | None:
+        """Return the number of the task that no other task of the flow needs, if there is exactly one.
+
+        The graph is the flow's present one; it counts if the run had the same tasks.
+        """
+        rows = self._reading.rows(queries.MANIFEST, {"name": flow})
+        tasks = (json.loads(rows[0][0]) if rows and rows[0][0] else {}).get("tasks") or ()
+        if {task["index"]: task["name"] for task in tasks} != {idx: name for idx, (name, _) in states.items()}:
+            return None
+        final = {task["index"] for task in tasks} - {needed for task in tasks for needed in task["depends_on"]}
+        return final.pop() if len(final) == 1 else None
+
     def _flow_id(self, name: str) -> int | None:
         rows = self._reading.rows(queries.FLOW_ID, {"name": name})
         return rows[0][0] if rows else None
@@ -243,23 +271,30 @@ class Reader:
         ]
 
 
-def _choose(uid: str, rows: list[Row], task: str | None) -> Row:
-    """Return the result that is meant, or tell which there are."""
-    if task is None:
-        chosen = [row for row in rows if row[0] < 0] or rows
-    else:
-        chosen = [row for row in rows if row[1] == task] or [row for row in rows if str(row[0]) == task]
-    if len(chosen) == 1:
-        return chosen[0]
-    if not rows:
-        raise NotFound(f"run {uid} has no results")
-    if chosen and task is not None:
-        numbers = ", ".join(str(row[0]) for row in chosen[:20])
-        raise NotFound(f"run {uid} has {len(chosen)} results of {task}; name one by its number: {numbers}")
+def _choose(rows: list[Row], tasks: Mapping[int, tuple[str, str]], asked: str | None, final: int | None) -> list[Row]:
+    """Return the results that may be meant."""
+    if asked is not None:
+        return [row for row in rows if row[1] == asked] or [row for row in rows if str(row[0]) == asked]
+    own = [row for row in rows if row[0] < 0] or [row for row in rows if row[0] == final]
+    return own or ([] if len(tasks) > 1 else rows)
+
+
+def _without_result(
+    uid: str, state: str, rows: list[Row], tasks: Mapping[int, tuple[str, str]], asked: str | None
+) -> str:
+    """Say why there is no result where one was looked for, and where there are some."""
     names = ", ".join(dict.fromkeys(str(row[1]) for row in rows[:20] if row[1]))
-    if task is None:
-        raise NotFound(f"run {uid} returned nothing itself; name a task of it: {names}")
-    raise NotFound(f"run {uid} has no result of a task {task}; it has those of: {names}")
+    if asked is None:
+        if not State(state).is_terminal:
+            told = f"run {uid} is {state} and has returned nothing yet"
+        else:
+            told = f"run {uid} {'returned nothing itself' if names else 'has no results'}"
+        return f"{told}; name a task of it: {names}" if names else told
+    ended = [word for idx, (name, word) in tasks.items() if asked in (name, str(idx))]
+    if ended:
+        return f"the task {asked} of run {uid} is {ended[0]} and has no result"
+    known = ", ".join(dict.fromkeys(name for name, _ in list(tasks.values())[:20]))
+    return f"run {uid} has no task {asked}; it has {known or 'none'}"
 
 
 def _value(text: str | None) -> Any:

@@ -2,8 +2,12 @@
 
 from sqlalchemy import Connection
 
+from tidemill.domain.manifests import FlowManifest
+from tidemill.domain.zones import local_zone, zone_name
 from tidemill.history.flow_writing import FlowWriting
 from tidemill.history.ledger import LedgerWriting
+from tidemill.history.queries import TIMEZONE_KEY
+from tidemill.history.records import StoredSchedule
 
 
 class Writer(FlowWriting, LedgerWriting):
@@ -17,6 +21,17 @@ class Writer(FlowWriting, LedgerWriting):
         """Drop the remembered keys: the transaction that made them may have been rolled back."""
         self._flow_ids = {}
         self._version_ids = {}
+        self._is_zone_kept = False
+
+    def save_flow(self, flow: FlowManifest, file: str, version: str, now: int) -> list[StoredSchedule]:
+        """Record a flow as its file declares it now, and return its schedules with their keys.
+
+        With it goes the zone of schedules that name none: who reads the history may live in another.
+        """
+        if not self._is_zone_kept:
+            self.set_meta(TIMEZONE_KEY, zone_name(local_zone()) or "")
+            self._is_zone_kept = True
+        return super().save_flow(flow, file, version, now)
 
     def get_meta(self, key: str) -> str | None:
         """Return what was kept under *key*, such as the boot id last seen."""

@@ -8,7 +8,7 @@ import pytest
 from history_lab import NOON, SECOND, Lab
 from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.events import RunEnded, RunStarted, TaskEnded, TaskStarted
-from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem
+from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
 from tidemill.domain.outcomes import Outcome
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.schedules import cron, every
@@ -347,7 +347,7 @@ def test_a_pickle_is_never_opened(lab):
     [
         ("", None, "run k3f0000000 has no results"),
         ("ab", None, "returned nothing itself; name a task of it: a, b"),
-        ("ab", "c", "no result of a task c; it has those of: a, b"),
+        ("ab", "c", "run k3f0000000 has no task c; it has a, b"),
         ("aa", "a", "has 2 results of a; name one by its number: 0, 1"),
     ],
 )
@@ -356,6 +356,47 @@ def test_a_result_that_is_not_there_is_told_with_those_that_are(lab, names, task
 
     with pytest.raises(NotFound, match=sentence):
         result(lab, task)
+
+
+def test_a_graph_answers_with_its_only_final_task(lab):
+    graph = tuple(TaskManifest(name, index, depends) for index, (name, depends) in enumerate([("a", ()), ("b", (0,))]))
+    save_flow(lab, tasks=graph)
+    results(lab, inline("first"), inline("last"), names="ab")
+
+    assert result(lab)["value"] == "last"
+    assert result(lab)["task"] == "b"
+
+
+@pytest.mark.parametrize("needs", [(), (0, 1)])
+def test_a_graph_of_several_ends_or_that_has_changed_since_wants_a_task_named(lab, needs):
+    names = "abc"[: 2 + bool(needs)]
+    save_flow(
+        lab, tasks=tuple(TaskManifest(name, number, needs if name == "c" else ()) for number, name in enumerate(names))
+    )
+    results(lab, inline(1), inline(2), names="ab")
+
+    with pytest.raises(NotFound, match="returned nothing itself; name a task of it: a, b"):
+        result(lab)
+
+
+def test_a_task_or_run_without_a_result_says_how_it_stands(lab):
+    run_id = lab.add_run("k3f0000000")
+    failed = TaskEnded(NOON, 0, "a", "failed", 1, NOON, ErrorInfo("ValueError", "no", ""), None)
+    lab.record(run_id, "k3f0000000", RunStarted(NOON, 1, 1, "boot"), failed)
+
+    with pytest.raises(NotFound, match="the task a of run k3f0000000 is failed and has no result"):
+        result(lab, "a")
+    with pytest.raises(NotFound, match="run k3f0000000 is running and has returned nothing yet"):
+        result(lab)
+
+
+def test_the_zone_of_schedules_that_name_none_is_kept(lab, monkeypatch):
+    assert lab.read(lambda reader: reader.timezone()) is None
+
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    save_flow(lab)
+
+    assert lab.read(lambda reader: reader.timezone()) == "Asia/Kolkata"
 
 
 # The ledger

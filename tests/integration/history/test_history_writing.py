@@ -338,7 +338,7 @@ def test_source_texts_are_kept_byte_by_byte_and_once(lab):
 
 def test_a_files_problems_come_and_go(lab):
     lab.write(lambda w: w.save_file("/f/a.py", "a.py", [Problem("no such name", 3)], []))
-    assert lab.read(lambda r: r.counts())["errors"] == [{"file": "a.py", "line": 3, "message": "no such name"}]
+    assert lab.read(lambda r: r.counts())["errors"] == [{"file": "/f/a.py", "line": 3, "message": "no such name"}]
 
     lab.write(lambda w: w.save_file("/f/a.py", "a.py", [], []))
     assert lab.read(lambda r: r.counts())["errors"] == []
