@@ -1,5 +1,6 @@
 """Reading connections. For SQLite the standard library's own: importing SQLAlchemy would cost a command 300 ms."""
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ class SqliteReading:
         try:
             self._connection = self._open("mode=ro")
         except sqlite3.OperationalError as error:
+            if not os.access(path, os.R_OK):
+                raise HistoryError(f"the history {path} may not be read by you; ask as its owner") from error
             # Another user cannot make the files that sharing takes. With no log beside it, the file is all there
             # is and nobody writes; with one, reading it this way would show an old state without a word.
             if path.with_name(path.name + "-wal").exists():
@@ -79,7 +82,7 @@ class AlchemyReading:
 
     def __init__(self, url: str) -> None:
         from sqlalchemy import create_engine, make_url
-        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
         from sqlalchemy.pool import NullPool
 
         self._error = SQLAlchemyError
@@ -91,6 +94,8 @@ class AlchemyReading:
         try:
             engine = create_engine(address, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             self._connection: Connection = engine.connect()
+        except NoSuchModuleError as error:
+            raise HistoryError(UNREADABLE_URL) from error
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise HistoryError(sentence(error, self._where)) from error
 
