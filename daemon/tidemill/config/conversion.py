@@ -51,6 +51,10 @@ def convert(name: str, kind: Any, value: Any, base: Path) -> Any:
         _check_bounds(name, value)
     elif name == "schedule.timezone":
         _check_timezone(name, value)
+    elif name in ("places.database_url", "TIDEMILL_DATABASE_URL") and "://" not in value:
+        raise ConfigurationError(
+            f"{name} takes a URL such as postgresql+psycopg://user@host/tidemill; it is {_shown(value)}"
+        )
     return value
 
 

@@ -48,6 +48,9 @@ def load(
         if value is not None:
             name = given if "." in given else f"places.{given}"
             values[name], sources[name] = convert(name, _kind(name), value, here), "option"
+    if values["places.state_dir"] is None:
+        # Asked for last: most command lines know better, and need not wait for the import.
+        values["places.state_dir"] = _user_state_dir()
     return _assemble(values), sources
 
 
@@ -67,7 +70,7 @@ def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict
     elif project is not None:
         values["places.state_dir"] = project / Places().state_dir
     else:
-        values["places.state_dir"] = machine or _user_state_dir()
+        values["places.state_dir"] = machine
     return values, sources
 
 

@@ -67,6 +67,16 @@ def test_file_then_environment_then_option(project, monkeypatch):
     assert sources["places.flows_dir"] == sources["places.state_dir"] == "option"
 
 
+def test_a_database_is_named_by_its_url(project, monkeypatch):
+    monkeypatch.setenv("TIDEMILL_DATABASE_URL", "tidemill")
+    with pytest.raises(ConfigurationError, match="TIDEMILL_DATABASE_URL takes a URL such as postgresql"):
+        load(None, {})
+    monkeypatch.delenv("TIDEMILL_DATABASE_URL")
+    write(project, '[places]\ndatabase_url = "/var/lib/history.db"\n')
+    with pytest.raises(ConfigurationError, match=r"tidemill.toml:2: places.database_url takes a URL"):
+        load(None, {})
+
+
 def test_an_empty_variable_is_no_value(project, monkeypatch):
     monkeypatch.setenv("TIDEMILL_FLOWS_DIR", "")
     monkeypatch.setenv("TIDEMILL_CONFIG", "")
