@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidemill.domain.errors import DaemonNotRunning
+from tidemill.domain.errors import DaemonNotRunning, Refused
 
 if TYPE_CHECKING:
     from tidemill.config.paths import StatePaths
@@ -58,7 +58,13 @@ class Invocation:
     @property
     def has_history(self) -> bool:
         """Tell whether there is a history to read."""
-        return self.settings.places.database_url is not None or self.paths.database.exists()
+        try:
+            return self.settings.places.database_url is not None or self.paths.database.exists()
+        except PermissionError:
+            raise Refused(
+                f"you may not look into the state directory {self.paths.root}: only its owner may;"
+                " ask as that user, or choose another directory with --state"
+            ) from None
 
     @cached_property
     def reader(self) -> "Reader":
@@ -72,6 +78,19 @@ class Invocation:
         reader = open_reader(self.settings.places.database_url or self.paths.database)
         self._closing.append(reader.close)
         return reader
+
+    @cached_property
+    def schedule_zone(self) -> str | None:
+        """The zone of schedules that name none, where it is another than this process's own.
+
+        The daemon decides when they are due, and a person's TZ may not be the daemon's.
+        """
+        if self.settings.schedule.timezone:
+            return self.settings.schedule.timezone
+        from tidemill.domain.zones import local_zone, zone_name
+
+        told = self.reader.timezone()
+        return None if told == zone_name(local_zone()) else told
 
     @cached_property
     def client(self) -> "ControlClient":

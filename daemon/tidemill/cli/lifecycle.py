@@ -49,6 +49,8 @@ def is_running(invocation: Invocation) -> bool:
         invocation.client.request("ping")
     except DaemonNotRunning:
         return False
+    except Refused:
+        pass  # It is there, though not for us.
     return True
 
 

@@ -40,8 +40,8 @@ def moments_ahead(spec: ScheduleSpec, flow: str, now: datetime) -> Iterator[Ahea
 
 def fill_in_next(invocation: Invocation, flow: dict[str, Any]) -> None:
     """Write into the record when each schedule and the flow itself are due next; never, while it is paused."""
-    now, zone = invocation.now(), invocation.settings.schedule.timezone
-    specs = [] if is_held_back(flow) else specs_of(flow, zone)
+    now = invocation.now()
+    specs = [] if is_held_back(flow) else specs_of(flow, invocation.schedule_zone)
     upcoming = [spec.next_after(now) for spec in specs]
     for schedule, moment in zip(flow.get("schedules") or (), upcoming, strict=False):
         schedule["next"] = _utc(moment)

@@ -45,7 +45,7 @@ def explain_not_due(specs: Sequence[ScheduleSpec], at: datetime, default_zone: s
 def _without_times(specs: Sequence[ScheduleSpec]) -> str:
     if specs:
         return "it is due only when the machine boots, at no time of day"
-    return "the flow has no schedule, so it is never due by itself; start it with: tidemill run"
+    return "the flow has no schedule, so it is never due by itself"
 
 
 def _in_gap(at: datetime, resumed: datetime, specs: Sequence[ScheduleSpec]) -> str:
@@ -76,14 +76,14 @@ def _between(specs: Sequence[ScheduleSpec], at: datetime) -> str:
     """Name the moments on both sides of *at*."""
     before = [(moment, spec) for spec in specs if (moment := spec.previous_before(at)) is not None]
     behind = [(moment, spec) for spec in specs if (moment := spec.next_after(at)) is not None]
-    sentence = f"no schedule of the flow has {_shown(at.astimezone(specs[0].zone()))}"
+    sentence = "no schedule of the flow has this moment"
     parts = []
     if before:
         moment, spec = max(before, key=lambda pair: pair[0].astimezone(UTC))
-        parts.append(f"the last moment before it is {_shown(moment)} ({spec.describe()})")
+        parts.append(f"the last before it is {_shown(moment)} ({spec.describe()})")
     if behind:
         moment, spec = min(behind, key=lambda pair: pair[0].astimezone(UTC))
-        parts.append(f"the next one after it is {_shown(moment)} ({spec.describe()})")
+        parts.append(f"the next after it is {_shown(moment)} ({spec.describe()})")
     return f"{sentence}; " + (", ".join(parts) if parts else "none of them has any moment")
 
 

@@ -37,6 +37,7 @@ class PlainReader:
         self.moments: list[dict[str, Any]] = []
         self.schedule_records: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
+        self.zone: str | None = "UTC"
 
     def flows(self):
         return self.flow_records
@@ -77,6 +78,9 @@ class PlainReader:
 
     def occurrences(self, flow, around, limit=3):
         return self.moments
+
+    def timezone(self):
+        return self.zone
 
     def schedules(self, flow):
         return self.schedule_records

@@ -98,15 +98,50 @@ def test_a_moment_before_the_schedule_was_known_did_not_run(tidemill, nightly, r
     ended = tidemill("why", "nightly", "--at", "02:00")
 
     assert "its schedule is known only since Sun 2026-11-22 06:00 CET" in ended.out
-    assert "will run at Mon 2026-11-23 02:00 CET" in tidemill("why", "nightly").out
+    assert "is due at Mon 2026-11-23 02:00 CET" in tidemill("why", "nightly").out
 
 
-def test_a_moment_ahead_is_upcoming(tidemill, nightly):
+def test_a_moment_ahead_is_upcoming(tidemill, nightly, daemon):
+    daemon.answers = {"ping": {"pid": 1}}
     ended = tidemill("why", "nightly", "--at", "tomorrow 02:00", "--json")
 
     assert ended.document["outcome"] == "upcoming"
     assert ended.document["at"] == "2026-11-23T01:00:00.000000+00:00"
     assert "will run at Mon 2026-11-23 02:00 CET" in tidemill("why", "nightly", "--at", "tomorrow 02:00").out
+
+
+def test_a_moment_ahead_is_no_promise_while_no_daemon_runs(tidemill, nightly):
+    assert tidemill("why", "nightly", "--at", "tomorrow 02:00").out == (
+        "nightly is due at Mon 2026-11-23 02:00 CET: the moment comes in 17 h; "
+        "the daemon is not running, start it with: tidemill start\n"
+    )
+
+
+def test_a_moment_ahead_of_a_broken_file_runs_its_last_good_version(tidemill, nightly, daemon):
+    daemon.answers = {"ping": {"pid": 1}}
+    nightly["error"] = "nightly.py:3: SyntaxError: invalid syntax"
+
+    ended = tidemill("why", "nightly", "--at", "tomorrow 02:00")
+
+    assert "its last good version runs, for its file is broken now (nightly.py:3: SyntaxError" in ended.out
+
+
+def test_a_file_that_was_never_good_is_why_its_flow_does_not_run(tidemill, add_flow):
+    add_flow(None, file="bad.py", error="bad.py:9: SyntaxError: invalid syntax")
+
+    assert tidemill("why", "bad").out == (
+        "bad cannot run: its file is broken and no good version of it is known: bad.py:9: SyntaxError: invalid syntax\n"
+    )
+    assert tidemill("why", "bad.py", "--json").document["outcome"] == "broken"
+
+
+def test_a_walls_time_may_be_that_of_any_schedule(tidemill, add_flow, reader, moment):
+    add_flow("two", ("cron", "30 2 * * *", "America/New_York"), ("cron", "0 8 * * *", "Europe/Berlin"))
+    reader.moments.append(moment("2026-11-22T07:00:00.000000+00:00", "ran", run="k3f0000000"))
+
+    assert "ran at Sun 2026-11-22 08:00 CET" in tidemill("why", "two", "--at", "08:00").out
+    assert "Mon 2026-11-23 02:30 EST" in tidemill("why", "two", "--at", "tomorrow 02:30").out
+    assert "was not due at Sun 2026-11-22 01:00 EST" in tidemill("why", "two", "--at", "01:00").out
 
 
 def test_a_moment_ahead_of_a_paused_flow_will_not_run(tidemill, nightly):
@@ -137,8 +172,12 @@ def test_a_time_that_did_not_exist_is_explained(tidemill, add_flow, invocation, 
     assert ended.out.startswith("gap ran at Sun 2026-03-29 03:00 CEST (run k3f0000000): 2026-03-29 02:30 did not exist")
 
     reader.moments.clear()
+    ended = tidemill("why", "gap", "--at", "2026-03-29T02:30")
+    assert "its schedule is not on record" in ended.out
+    assert "2026-03-29 02:30 did not exist in Europe/Berlin" in ended.out
+
     ended = tidemill("why", "other", "--at", "2026-03-29T02:30")
-    assert ended.out.startswith("other: 2026-03-29 02:30 did not exist in Europe/Berlin")
+    assert ended.out.startswith("other was not due: 2026-03-29 02:30 did not exist in Europe/Berlin")
 
 
 def test_a_flow_without_a_schedule_says_how_it_is_run(tidemill, add_flow):
@@ -146,7 +185,10 @@ def test_a_flow_without_a_schedule_says_how_it_is_run(tidemill, add_flow):
 
     ended = tidemill("why", "by_hand")
 
-    assert ended.out == "by_hand: it has no schedule, so it never runs by itself; run it with: tidemill run by_hand\n"
+    assert ended.out == (
+        "by_hand is never due: it has no schedule, so it never runs by itself; run it with: tidemill run by_hand\n"
+    )
+    assert "tidemill run by_hand" in tidemill("why", "by_hand", "--at", "02:00").out
     assert tidemill("why", "by_hand", "--json").document["outcome"] == "not_due"
 
 

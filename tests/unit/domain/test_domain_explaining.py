@@ -68,15 +68,15 @@ def test_the_second_of_two_equal_times_is_explained():
 def test_any_other_time_is_explained_by_its_neighbours():
     sentence = explain_not_due([NIGHTLY, cron("0 12 * * 1")], datetime(2026, 11, 22, 8, 0), ZONE)
     assert sentence == (
-        "no schedule of the flow has 2026-11-22 08:00 CET; the last moment before it is 2026-11-22 02:30 CET "
-        "(cron 30 2 * * * (Europe/Berlin)), the next one after it is 2026-11-23 02:30 CET "
+        "no schedule of the flow has this moment; the last before it is 2026-11-22 02:30 CET "
+        "(cron 30 2 * * * (Europe/Berlin)), the next after it is 2026-11-23 02:30 CET "
         "(cron 30 2 * * * (Europe/Berlin))"
     )
 
 
 def test_a_schedule_that_is_over_has_no_next():
     sentence = explain_not_due([at(datetime(2026, 1, 1, tzinfo=UTC))], datetime(2026, 11, 22, tzinfo=UTC), ZONE)
-    assert "the last moment before it is 2026-01-01 00:00 UTC" in sentence
+    assert "the last before it is 2026-01-01 00:00 UTC" in sentence
     assert "next" not in sentence
 
 

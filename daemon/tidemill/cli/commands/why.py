@@ -1,11 +1,12 @@
 """``tidemill why``: one sentence about one moment of a flow."""
 
 from tidemill.cli.documents import print_document
-from tidemill.cli.finding import find_flow
+from tidemill.cli.finding import broken_file, find_flow
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.reasons import Answer, about_latest, about_moment
+from tidemill.cli.reasons import Answer, about_broken_file, about_latest, about_moment
 from tidemill.cli.terminal import neutral, say
 from tidemill.cli.verb import JSON, argument, option, verb
+from tidemill.domain.errors import NotFound
 
 
 @verb(
@@ -25,9 +26,18 @@ def command(invocation: Invocation, flow: str, at: str | None, as_json: bool) ->
 
     Every due moment ends in exactly one way, and this tells which and for what reason, in one sentence.
     """
-    found = find_flow(invocation, flow)
-    answer: Answer = about_latest(invocation, found) if at is None else about_moment(invocation, found, at)
+    answer = _answer(invocation, flow, at)
     if as_json:
         print_document(answer.document(flow))
     else:
         say(neutral(answer.sentence(flow)))
+
+
+def _answer(invocation: Invocation, name: str, at: str | None) -> Answer:
+    try:
+        flow = find_flow(invocation, name)
+    except NotFound:
+        if file := broken_file(invocation, name):
+            return about_broken_file(file)
+        raise
+    return about_latest(invocation, flow) if at is None else about_moment(invocation, flow, at)
