@@ -258,7 +258,14 @@ def test_ctrl_c_during_a_run_in_this_terminal_ends_it_and_records_it(shell):
 
 @pytest.mark.parametrize(
     ("words", "offers"),
-    [("tidemill ru", {"run", "runs"}), ("tidemill runs --state fa", {"failed"}), ("tidemill logs la", {"last"})],
+    [
+        ("tidemill ru", {"run", "runs"}),
+        ("tidemill runs --state fa", {"failed"}),
+        ("tidemill logs la", {"last"}),
+        ("tidemill run ./fl", {"./fl"}),
+        ("tidemill result last fe", {"fetch"}),
+        ("tidemill logs last --task fe", {"fetch"}),
+    ],
 )
 def test_the_shell_completes_commands_words_and_runs(shell, words, offers):
     shell.drop("tides.py", TIDES)

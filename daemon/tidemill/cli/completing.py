@@ -29,13 +29,34 @@ def complete_flow(ctx: click.Context, _param: click.Parameter, incomplete: str) 
         return []
 
 
-def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
-    """Offer ``last`` and the newest runs."""
+def complete_flow_or_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer the flows, and files where no flow begins so."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file"), *complete_flow(ctx, param, incomplete)]
+
+
+def complete_task(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer the tasks of the run that stands before."""
     from click.shell_completion import CompletionItem
 
     try:
-        runs = _invocation(ctx).reader.runs(limit=30)
-        offers = [("last", "the newest run"), *((run["id"], f"{run['flow']}, {run['state']}") for run in runs)]
+        reader = _invocation(ctx).reader
+        names = dict.fromkeys(task["name"] for task in reader.run_detail(reader.find_run(ctx.params["run"]))["tasks"])
+        return [CompletionItem(neutral(name)) for name in names if name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+    """Offer ``last``, the newest run of each flow, and the newest runs."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        reader = _invocation(ctx).reader
+        last = [(f"{flow['name']}@last", flow["last_run"]["state"]) for flow in reader.flows() if flow["last_run"]]
+        newest = [(run["id"], f"{run['flow']}, {run['state']}") for run in reader.runs(limit=30)]
+        offers = [("last", "the newest run"), *last, *newest]
         return [CompletionItem(name, help=neutral(told)) for name, told in offers if name.startswith(incomplete)]
     except Exception:
         return []

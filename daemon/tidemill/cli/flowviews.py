@@ -12,7 +12,13 @@ from tidemill.cli.tables import Cell, Column, print_table
 Record = dict[str, Any]
 
 _PARAMETERS = (Column("parameter"), Column("type"), Column("default", gives=True))
-_RUNS = (Column("run"), Column("state"), Column("started"), Column("took", right=True), Column("error", gives=True))
+_RUNS = (
+    Column("run", whole=True),
+    Column("state"),
+    Column("started"),
+    Column("took", right=True, spare=True),
+    Column("error", gives=True),
+)
 
 
 def print_flow(flow: Record, schedules: Sequence[str], runs: Sequence[Record], now: datetime) -> None:
@@ -30,13 +36,14 @@ def _facts(flow: Record, schedules: Sequence[str], now: datetime) -> list[tuple[
     manifest = flow.get("manifest") or {}
     where = f"{flow['file']}:{manifest['line']}" if flow["file"] and manifest.get("line") else flow["file"]
     tasks = manifest.get("tasks") or ()
+    run_it = f"; run it with: tidemill run {flow['name']}"
     return [
         ("flow", Cell(flow["name"], "bold")),
         ("about", flow["description"]),
         ("file", where),
         ("error", Cell(str(flow["error"]), "red") if flow["error"] else None),
         ("tags", ", ".join(flow["tags"] or ())),
-        ("schedule", "\n".join(schedules) or f"none; run it with: tidemill run {flow['name']}"),
+        ("schedule", "\n".join(schedules) or ("none" + run_it if flow["active"] else None)),
         ("next", _next(flow, now)),
         ("policies", _policies(manifest)),
         ("tasks", f"{counted(len(tasks), 'task')}; see them with: tidemill graph {flow['name']}" if tasks else None),
@@ -44,6 +51,8 @@ def _facts(flow: Record, schedules: Sequence[str], now: datetime) -> list[tuple[
 
 
 def _next(flow: Record, now: datetime) -> Cell | str:
+    if not flow["active"]:
+        return Cell("never: its file is not in the folder of flows", "yellow")
     if flow["paused"]:
         return Cell(f"paused; let it run again with: tidemill resume {flow['name']}", "yellow")
     return exact(moment(flow["next_run_at"]), now)

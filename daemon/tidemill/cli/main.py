@@ -65,6 +65,9 @@ def _last_resort(error: Exception) -> int:
     """Say in one sentence what nobody foresaw."""
     if os.environ.get("TIDEMILL_DEBUG"):
         raise error
+    if isinstance(error, PermissionError) and error.filename:
+        complain(f"you may not use {error.filename}: {error.strerror}")
+        return exits.FAILED
     if isinstance(error, OSError) and error.strerror:
         told = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:

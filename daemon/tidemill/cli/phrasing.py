@@ -88,3 +88,14 @@ def size(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """Return *count* with its noun: ``1 flow``, ``2 flows``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def without_password(url: str) -> str:
+    """Return the URL of a database with stars in place of its password; a path as it is."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    place, slash, behind = rest.partition("/")
+    who, at, host = place.rpartition("@")
+    name, colon, _ = who.partition(":")
+    return f"{scheme}://{name}:***@{host}{slash}{behind}" if at and colon else url

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tidemill.cli.fields import print_fields, print_heading, print_text
 from tidemill.cli.phrasing import absolute, duration, exact, moment
-from tidemill.cli.states import state_cell, state_text
+from tidemill.cli.states import LIVE, state_cell, state_text
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.terminal import neutral, say
 
@@ -20,6 +20,17 @@ TASK_COLUMNS: Final = (
     Column("took", right=True),
     Column("result or error", gives=True),
 )
+MOST_TASKS: Final = 100
+"""Tasks of one run that are listed for a person; a run may have ten thousand."""
+MOST_ERRORS: Final = 10
+"""Tasks whose tracebacks are printed."""
+_RANKS: Final = {
+    **dict.fromkeys(("failed", "timed_out", "crashed"), -2),
+    "cancelled": -1,
+    **dict.fromkeys(LIVE, -1),
+    "upstream_failed": 0,
+}
+"""What is listed first where not all can be."""
 _NO_TRACEBACK: Final = frozenset({"upstream_failed", "skipped", "cancelled"})
 
 
@@ -27,8 +38,7 @@ def print_run(run: Record, now: datetime) -> None:
     """Print everything about a run: what it was, its tasks, what happened, and its errors at the end."""
     print_fields(_facts(run, now))
     if run["tasks"]:
-        print_heading("tasks")
-        print_table(TASK_COLUMNS, [task_row(task, now) for task in run["tasks"]])
+        _print_tasks(run, now)
     if run["events"]:
         print_heading("events")
         for event in run["events"]:
@@ -37,13 +47,32 @@ def print_run(run: Record, now: datetime) -> None:
     _print_errors(run)
 
 
+def _print_tasks(run: Record, now: datetime) -> None:
+    """Print the tasks: all that a person can read, else how many ended how, and those to look at."""
+    tasks = run["tasks"]
+    print_heading("tasks")
+    shown = tasks
+    if len(tasks) > MOST_TASKS:
+        states = [task["state"] for task in tasks]
+        counts = sorted(((states.count(state), state) for state in set(states)), reverse=True)
+        say(f"{len(tasks)}: " + ", ".join(f"{count} {state_text(state)}" for count, state in counts))
+        # Stable: within a rank they stay in the order of the run.
+        shown = sorted(tasks, key=lambda task: _RANKS.get(task["state"], 1))[:MOST_TASKS]
+    print_table(TASK_COLUMNS, [task_row(task, now) for task in shown])
+    if len(shown) < len(tasks):
+        say(f"and {len(tasks) - len(shown)} more; all of them: tidemill show {run['id']} --json")
+
+
 def _print_errors(run: Record) -> None:
     """Print the tracebacks, those of attempts that were tried again in one line each."""
-    for task in run["tasks"]:
+    failed = [task for task in run["tasks"] if task["error"] or task.get("failed_attempts")]
+    for task in failed[:MOST_ERRORS]:
         for failed in task.get("failed_attempts") or ():
             say(f"\n{neutral(task['name'])}, try {failed['attempt']}: {neutral(error_line(failed['error']))}")
         if task["state"] not in _NO_TRACEBACK:
             _print_traceback(task["name"], task["error"])
+    if len(failed) > MOST_ERRORS:
+        say(f"\n{len(failed) - MOST_ERRORS} more tasks have errors; all of them: tidemill show {run['id']} --json")
     if not any(task["error"] for task in run["tasks"]):
         _print_traceback(run["flow"], run.get("failure"))
 

@@ -24,15 +24,19 @@ class Cell:
 class Column:
     """A column: its heading, and how it gives way when room is scarce."""
 
-    __slots__ = ("gives", "heading", "right", "spare")
+    __slots__ = ("gives", "heading", "right", "spare", "whole")
 
-    def __init__(self, heading: str, *, right: bool = False, gives: bool = False, spare: bool = False) -> None:
+    def __init__(
+        self, heading: str, *, right: bool = False, gives: bool = False, spare: bool = False, whole: bool = False
+    ) -> None:
         self.heading = heading
         self.right = right
         self.gives = gives
         """It is cut before others are."""
         self.spare = spare
         """It is left out before others are cut to pieces."""
+        self.whole = whole
+        """It is never cut: a person types it again."""
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str | None]]) -> None:
@@ -70,7 +74,7 @@ def _fit(columns: Sequence[Column], wanted: Sequence[int], shown: list[int]) -> 
             del widths[place]
             widths |= {other: wanted[other] for other in widths}
             _cut_down(widths, [other for other in widths if columns[other].gives], room)
-    _cut_down(widths, list(widths), room)
+    _cut_down(widths, [place for place in widths if not columns[place].whole], room)
     return widths
 
 

@@ -55,7 +55,7 @@ _CODES: Final = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blu
 
 def style(text: str, look: str) -> str:
     """Return *text* in the *look* that is wanted, such as "red bold", where colour is."""
-    if not look or not has_colour():
+    if not look or not text or not has_colour():
         return text
     return f"\x1b[{';'.join(str(_CODES[word]) for word in look.split())}m{text}\x1b[0m"
 

@@ -66,7 +66,7 @@ class Parameter:
         self.default = () if many and default is None else False if is_flag else default
         self.metavar = metavar
         self.offers = offers
-        """What completes it: ``flow``, ``run`` or ``flow_or_run``."""
+        """What completes it: ``flow``, ``run``, ``task``, ``flow_or_run`` or ``flow_or_file``."""
         self.help = help
 
 

@@ -5,12 +5,13 @@ import sys
 from tidemill.cli import exits
 from tidemill.cli.awaiting import Awaited
 from tidemill.cli.documents import print_document
+from tidemill.cli.finding import Record
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.logfiles import lines, pieces
 from tidemill.cli.phrasing import duration
 from tidemill.cli.runviews import outcome_cell
 from tidemill.cli.states import state_text
-from tidemill.cli.terminal import is_terminal, neutral, neutral_lines, say, style
+from tidemill.cli.terminal import cells, cut, is_terminal, neutral, neutral_lines, say, style, width
 
 _SUCCESSES = frozenset({"completed", "cached"})
 
@@ -49,15 +50,25 @@ def _expected_tasks(invocation: Invocation, awaited: Awaited) -> int:
     return len((flow.get("manifest") or {}).get("tasks") or ())
 
 
+def _task_line(task: Record) -> str:
+    """Return a task's end in one line of the terminal."""
+    cell = outcome_cell(task)
+    told, look = (cell, "") if isinstance(cell, str) else (cell.text, cell.style)
+    begin = f"  {state_text(task['state'])} {neutral(task['name'])}  {duration(task['duration'])}".rstrip()
+    room = width()
+    told = neutral(told)
+    if room is not None:
+        told = cut(told, max(room - cells(neutral(begin)) - 2, 20))
+    return f"{begin}  {style(told, look)}".rstrip()
+
+
 def _print_end(awaited: Awaited) -> None:
     """Print the tasks, few enough to read, and how the run ended."""
     run = awaited.detail()
     tasks = run["tasks"]
     bad = [task for task in tasks if task["state"] not in _SUCCESSES]
     for task in tasks if len(tasks) <= 20 else bad[:20]:
-        cell = outcome_cell(task)
-        told = cell if isinstance(cell, str) else style(neutral(cell.text), cell.style)
-        say(f"  {state_text(task['state'])} {neutral(task['name'])}  {duration(task['duration'])}  {told}".rstrip())
+        say(_task_line(task))
     error = f": {neutral(run['error'])}" if run["error"] else ""
     say(f"{run['id']} {neutral(run['flow'])} {state_text(str(awaited.state))}{error}")
     if awaited.state not in _SUCCESSES:

@@ -198,6 +198,17 @@ def test_cancel_tells_the_state_of_each(tidemill, daemon, add_run):
     assert "cancelling" in ended.out
 
 
+def test_cancelling_again_changes_nothing_and_a_run_that_is_over_is_refused(tidemill, daemon, add_run):
+    run = add_run("k3f0000000", state="cancelled")
+    daemon.answers = {"cancel": Refused("the run k3f0000000 is over already")}
+
+    ended = tidemill("cancel", "k3f")
+    assert (ended.code, ended.out) == (0, "k3f0000000 was cancelled already\n")
+
+    run["state"] = "completed"
+    assert tidemill("cancel", "k3f").code == 6
+
+
 @pytest.mark.parametrize(
     "command", [["cancel", "zzz"], ["retry", "zzz"], ["logs", "zzz"], ["result", "zzz"], ["show", "zzz"]]
 )

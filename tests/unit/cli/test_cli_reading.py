@@ -253,6 +253,34 @@ def test_next_as_a_document_and_on_another_clock(tidemill, add_flow):
     assert "Mon 2026-11-23 10:00:00 JST" in tidemill("next", "nightly", "--tz", "Asia/Tokyo").out
 
 
+def test_next_over_all_flows_is_the_next_moment_of_each(tidemill, add_flow):
+    add_flow("nightly", ("cron", "0 2 * * *"), ("cron", "0 3 * * *"))
+    add_flow("busy", ("every", "10", None))
+    add_flow("by_hand")
+
+    moments = tidemill("next", "--json").document
+
+    assert [(moment["flow"], moment["at"][:16]) for moment in moments] == [
+        ("busy", "2026-11-22T08:00"),
+        ("nightly", "2026-11-23T02:00"),
+    ]
+    assert [moment["flow"] for moment in tidemill("next", "-n", "3", "--json").document] == ["busy"] * 3
+    assert len(tidemill("next", "nightly", "--json").document) == 10
+
+
+def test_schedules_without_a_zone_are_read_in_the_daemons(tidemill, add_flow, reader):
+    reader.zone = "Asia/Kolkata"
+    add_flow("nightly", ("cron", "0 2 * * *"))
+    add_flow("berlin", ("cron", "0 2 * * *", "Europe/Berlin"))
+
+    moments = {moment["flow"]: moment["at"] for moment in tidemill("next", "--json").document}
+
+    assert moments["nightly"] == "2026-11-22T20:30:00.000000+00:00"
+    assert moments["berlin"] == "2026-11-23T01:00:00.000000+00:00"
+    assert "Mon 2026-11-23 02:00 IST" in tidemill("why", "nightly").out
+    assert tidemill("show", "nightly", "--json").document["next_run_at"] == moments["nightly"]
+
+
 def test_next_of_a_zone_that_does_not_exist_is_refused(tidemill, add_flow):
     add_flow("nightly", ("cron", "0 2 * * *"))
 
@@ -320,6 +348,7 @@ def test_status_without_a_daemon_tells_what_the_history_knows(tidemill):
         "state_dir",
         "database",
         "errors",
+        "problem",
     }
     assert status["running"] is False
     assert (status["flows"], status["active_runs"]) == (2, 3)
@@ -476,3 +505,77 @@ def test_nothing_from_a_flow_reaches_the_terminal_as_a_control(tidemill, reader,
     assert ended.code == 0
     shown = (ended.out + ended.err).replace("\n", "")
     assert not any(ord(sign) < 0x20 or 0x7F <= ord(sign) <= 0x9F or sign == "\u202e" for sign in shown)
+
+
+def test_a_flow_whose_file_is_gone_can_still_be_looked_at(tidemill, reader, add_flow):
+    gone = add_flow("gone", ("cron", "0 2 * * *"), active=False)
+    reader.flows = list
+    reader.flow = lambda name: gone
+
+    shown = tidemill("show", "gone")
+
+    assert shown.code == 0
+    assert "its file is not in the folder of flows" in shown.out
+    assert "is not in the folder of flows" in tidemill("next", "gone").out
+
+
+def test_a_name_that_is_a_broken_files_is_told_so(tidemill, add_flow):
+    add_flow(None, file="sub/bad.py", error="sub/bad.py:9: no module named x")
+
+    for command in ("graph", "show", "next"):
+        ended = tidemill(command, "bad")
+        assert (ended.code, ended.err.count("sub/bad.py:9: no module named x")) == (4, 1)
+
+
+def test_a_run_of_ten_thousand_tasks_is_told_in_a_hundred_lines_failures_first(tidemill, add_run, task):
+    error = {"type": "ValueError", "message": "no", "traceback": "Traceback: no"}
+    tasks = [
+        task("load", number, **({"state": "failed", "error": error} if number % 500 == 7 else {}))
+        for number in range(10_000)
+    ]
+    tasks[-1] = task("last", 9_999, state="upstream_failed", error={**error, "traceback": None})
+    add_run("k3f0000000", tasks=tasks)
+
+    lines = tidemill("show", "k3f").out.splitlines()
+
+    assert len(lines) < 200
+    (summary,) = [line for line in lines if line.startswith("10000: ")]
+    assert summary.split(": ")[1].replace("✓ ", "").replace("✗ ", "").startswith("9979 completed, 20 failed, 1")
+    numbers = [int(line.split()[0]) for line in lines if line.lstrip()[:1].isdigit() and "load" in line]
+    assert numbers[:3] == [7, 507, 1007]
+    assert "and 9900 more; all of them: tidemill show k3f0000000 --json" in lines
+    assert sum("Traceback: no" in line for line in lines) == 10
+    assert len(tidemill("show", "k3f", "--json").document["tasks"]) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:sec:r@t@db:5432/tides?x=a@b", "postgresql+psycopg://me:***@db:5432/tides?x=a@b"),
+        ("postgresql://me@db/tides", "postgresql://me@db/tides"),
+        ("postgresql:///tides", "postgresql:///tides"),
+        ("/var/lib/tidemill/history.db", "/var/lib/tidemill/history.db"),
+    ],
+)
+def test_the_password_of_a_database_is_never_printed(tidemill, daemon, url, shown):
+    daemon.answers = {
+        "status": {"running": True, "pid": 1, "version": "0.1.0", "started_at": None, "flows": 0, "paused": 0,
+                   "active_runs": 0, "queued_runs": 0, "flows_dir": "/f", "state_dir": "/s", "database": url,
+                   "errors": []},
+    }  # fmt: skip
+
+    assert tidemill("status", "--json").document["database"] == shown
+    assert shown in tidemill("status").out
+
+
+def test_a_state_directory_of_somebody_else_is_told_in_a_sentence(tidemill, invocation, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    del invocation.__dict__["reader"]
+    monkeypatch.setattr("pathlib.Path.exists", refuse)
+
+    ended = tidemill("runs")
+
+    assert ended.code == 6
+    assert "only its owner may" in ended.err

@@ -53,6 +53,17 @@ def test_a_spare_column_is_left_out_before_others_are_cut(capsys, on_a_terminal)
     assert capsys.readouterr().out.splitlines() == [f"NAME{' ' * 18}STATE", f"{'n' * 20}  {'s' * 15}"]
 
 
+def test_what_a_person_types_again_is_never_cut(capsys, on_a_terminal):
+    on_a_terminal(40)
+    columns = (Column("run", whole=True), Column("flow"), Column("started"))
+
+    print_table(columns, [["k3f0000000", "f" * 30, "s" * 30]])
+
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("k3f0000000  ")
+    assert len(line) <= 40
+
+
 def test_a_pipe_gets_everything(capsys):
     print_table(COLUMNS, [["n", "1", "t" * 500]])
 

@@ -5,6 +5,7 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.states import state_text
 from tidemill.cli.terminal import say
 from tidemill.cli.verb import argument, verb
+from tidemill.domain.errors import Refused
 
 
 @verb(
@@ -22,5 +23,12 @@ def command(invocation: Invocation, runs: tuple[str, ...]) -> None:
     """
     for reference in runs:
         uid = find_run(invocation, reference)
-        answer = invocation.client.request("cancel", run=uid)
-        say(f"{uid} {state_text(str(answer.get('state', 'cancelling')))}")
+        try:
+            answer = invocation.client.request("cancel", run=uid)
+        except Refused:
+            # What was wanted is so already; any other end is a refusal.
+            if invocation.reader.run(uid)["state"] != "cancelled":
+                raise
+            say(f"{uid} was cancelled already")
+        else:
+            say(f"{uid} {state_text(str(answer.get('state', 'cancelling')))}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from tidemill.cli.documents import print_document
 from tidemill.cli.invocation import Invocation
+from tidemill.cli.phrasing import without_password
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.verb import JSON, verb
 
@@ -43,17 +44,8 @@ def _plain(value: Any) -> Any:
         return list(value)
     text = str(value)
     if isinstance(value, str) and "://" in value:
-        return _without_password(text)
+        return without_password(text)
     return text if isinstance(value, Path) else value
-
-
-def _without_password(url: str) -> str:
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)))
 
 
 def _shown(value: Any) -> Cell | str:

@@ -15,8 +15,8 @@ _COLUMNS = (
     Column("flow"),
     Column("next"),
     Column("last run"),
-    Column("when"),
-    Column("took", right=True),
+    Column("when", spare=True),
+    Column("took", right=True, spare=True),
     Column("schedule", gives=True, spare=True),
     Column("file", gives=True, spare=True),
 )
@@ -48,7 +48,7 @@ def command(invocation: Invocation, as_json: bool) -> None:
 def _row(invocation: Invocation, flow: dict[str, Any]) -> list[Cell | str | None]:
     now, last = invocation.now(), flow.get("last_run") or {}
     return [
-        Cell(flow["name"], "bold") if flow["name"] else Cell("-"),
+        Cell(flow["name"], "bold") if flow["name"] else Cell(f"({flow['file']})", "dim"),
         _next(invocation, flow),
         state_cell(last["state"]) if last else Cell("never" if flow["name"] else "", "dim"),
         relative(moment(last.get("started_at")), now),

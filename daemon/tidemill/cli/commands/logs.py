@@ -19,7 +19,7 @@ _COLOURS: Final = {"ERR": "yellow", "WARNING": "yellow", "ERROR": "red", "CRITIC
     "logs",
     argument("run", offers="run"),
     option("-f", "--follow", is_flag=True, help="Print on until the run has ended."),
-    option("--task", metavar="TASK", help="Only what this task wrote."),
+    option("--task", metavar="TASK", offers="task", help="Only what this task wrote."),
     option("-n", "last", kind=Number(0, 1_000_000), help="Only the last lines, so many."),
     option("--raw", is_flag=True, help="The bytes as they are, control characters and all."),
     JSON,

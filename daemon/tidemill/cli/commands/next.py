@@ -1,8 +1,10 @@
 """``tidemill next``: the moments that come, on the wall and in UTC."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from heapq import merge
 from itertools import islice
+from typing import Any
 
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import find_flow
@@ -27,31 +29,30 @@ _COLUMNS = (
 @verb(
     "next",
     argument("flow", required=False, offers="flow"),
-    option("-n", "count", kind=Number(1, 10_000), default=10, help="How many moments."),
+    option("-n", "count", kind=Number(1, 10_000), help="How many moments. [default: 10 of a flow, else one of each]"),
     option("--tz", "zone_name", metavar="ZONE", help="The clock to show, as an IANA name or UTC."),
     JSON,
     examples=[
-        ("tidemill next", "what comes next, over all flows"),
+        ("tidemill next", "the next moment of every flow"),
+        ("tidemill next -n 20", "the next twenty moments, over all flows"),
         ("tidemill next nightly -n 20", "twenty moments of one flow"),
         ("tidemill next nightly --tz Asia/Tokyo", "on another clock"),
     ],
 )
-def command(invocation: Invocation, flow: str | None, count: int, zone_name: str | None, as_json: bool) -> None:
+def command(invocation: Invocation, flow: str | None, count: int | None, zone_name: str | None, as_json: bool) -> None:
     """List the moments that come next.
 
+    Without FLOW and -n it is the next moment of every flow, so that none is crowded out by one that runs often.
     Times are shown on the clock of each schedule's own zone unless --tz names another. Moments of paused flows
     are not listed: nothing would run.
     """
     shown_zone = _zone(zone_name) if zone_name else None
     flows = [find_flow(invocation, flow)] if flow else invocation.reader.flows()
-    now, default = invocation.now(), invocation.settings.schedule.timezone
-    streams = [
-        moments_ahead(spec, found["name"], now)
-        for found in flows
-        if not is_held_back(found)
-        for spec in specs_of(found, default)
-    ]
-    moments = list(islice(merge(*streams, key=lambda ahead: ahead.at.timestamp()), count))
+    streams = [_ahead(invocation, found) for found in flows if not is_held_back(found)]
+    if flow is None and count is None:
+        moments = sorted((first for stream in streams for first in islice(stream, 1)), key=_when)
+    else:
+        moments = list(islice(merge(*streams, key=_when), count or 10))
     if as_json:
         print_document(
             [
@@ -67,10 +68,22 @@ def command(invocation: Invocation, flow: str | None, count: int, zone_name: str
         print_table(_COLUMNS, [_row(ahead, invocation, shown_zone) for ahead in moments])
     elif flow and flows[0].get("paused"):
         say(f"{flow} is paused; let it run again with: tidemill resume {flow}")
+    elif flow and not flows[0].get("active", True):
+        say(f"the file of {flow} is not in the folder of flows; nothing of it is scheduled")
     elif flow:
         say(f"{flow} has no schedule that comes again; run it with: tidemill run {flow}")
     else:
         say("nothing is scheduled")
+
+
+def _ahead(invocation: Invocation, flow: Mapping[str, Any]) -> Iterator[Ahead]:
+    """Give the moments of all schedules of a flow in their order."""
+    specs = specs_of(flow, invocation.schedule_zone)
+    return merge(*(moments_ahead(spec, flow["name"], invocation.now()) for spec in specs), key=_when)
+
+
+def _when(ahead: Ahead) -> float:
+    return ahead.at.timestamp()
 
 
 def _row(ahead: Ahead, invocation: Invocation, shown_zone: tzinfo | None) -> list[str]:

@@ -14,7 +14,7 @@ from tidemill.cli.verb import JSON, argument, verb
 @verb(
     "result",
     argument("run", offers="run"),
-    argument("task", required=False),
+    argument("task", required=False, offers="task"),
     JSON,
     examples=[
         ("tidemill result nightly@last", "what the newest run returned"),

@@ -18,7 +18,7 @@ from tidemill.domain.errors import DaemonNotRunning, NotFound
 
 @verb(
     "run",
-    argument("target", metavar="FLOW|FILE[:FLOW]", offers="flow"),
+    argument("target", metavar="FLOW|FILE[:FLOW]", offers="flow_or_file"),
     option("-p", "--param", "given", many=True, metavar="NAME=VALUE", help="A parameter; may be repeated."),
     option("--wait", is_flag=True, help="Return when the run has ended, with 1 unless it completed."),
     option("--follow", is_flag=True, help="Print what it writes, until it has ended."),

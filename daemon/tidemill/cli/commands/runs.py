@@ -12,11 +12,11 @@ from tidemill.cli.terminal import say
 from tidemill.cli.verb import JSON, Choice, Number, option, verb
 
 _COLUMNS = (
-    Column("run"),
+    Column("run", whole=True),
     Column("flow"),
     Column("state"),
     Column("started"),
-    Column("took", right=True),
+    Column("took", right=True, spare=True),
     Column("trigger", spare=True),
     Column("error", gives=True),
 )

@@ -1,14 +1,14 @@
 """``tidemill show``: everything about one flow or one run."""
 
+from contextlib import suppress
 from typing import Any
 
 from tidemill.cli.documents import print_document
-from tidemill.cli.finding import find_run, flow_names
+from tidemill.cli.finding import find_run, flow_advice, flow_names
 from tidemill.cli.flowviews import print_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.planning import fill_in_next, specs_of
 from tidemill.cli.runviews import print_run
-from tidemill.cli.suggestions import did_you_mean
 from tidemill.cli.terminal import say
 from tidemill.cli.verb import JSON, argument, verb
 from tidemill.domain.errors import NotFound
@@ -51,11 +51,11 @@ def _find(invocation: Invocation, name: str) -> tuple[dict[str, Any] | None, str
     try:
         uid = find_run(invocation, name)
     except NotFound as error:
-        if name in flows:
+        with suppress(NotFound):  # Also one that has left the folder.
             return dict(invocation.reader.flow(name)), ""
         if "@" in name or name == "last" or "could be" in str(error):
             raise
-        raise NotFound(f"there is no flow and no run {name!r}{did_you_mean(name, flows)}") from None
+        raise NotFound(f"there is no flow and no run {name!r}{flow_advice(invocation, name)}") from None
     if name not in flows:
         return None, uid
     say(f"{name} is a flow; the run whose id begins so is {uid}", err=True)

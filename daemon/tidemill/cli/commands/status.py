@@ -7,7 +7,7 @@ from tidemill.cli.broken import error_line
 from tidemill.cli.documents import print_document
 from tidemill.cli.fields import print_fields
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.phrasing import exact, moment
+from tidemill.cli.phrasing import exact, moment, without_password
 from tidemill.cli.tables import Cell
 from tidemill.cli.terminal import neutral, say, style
 from tidemill.cli.verb import JSON, verb
@@ -33,6 +33,7 @@ def command(invocation: Invocation, as_json: bool) -> int:
         status = invocation.client.request("status")
     except DaemonNotRunning as error:
         status, reason = _from_history(invocation), str(error)
+    status["database"] = without_password(str(status["database"]))
     if as_json:
         print_document(status)
     else:
@@ -57,6 +58,7 @@ def _from_history(invocation: Invocation) -> dict[str, Any]:
         "state_dir": str(invocation.paths.root),
         "database": places.database_url or str(invocation.paths.database),
         "errors": known.get("errors", []),
+        "problem": None,
     }
 
 
