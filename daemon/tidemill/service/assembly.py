@@ -1,6 +1,7 @@
 """How the daemon is made: every room is built here, and nowhere else do they meet."""
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -8,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from tidemill.catalog.catalog import Catalog
 from tidemill.catalog.sources import SourceStore
@@ -22,11 +22,13 @@ from tidemill.domain.version import VERSION
 from tidemill.history.database import open_database
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
+from tidemill.scheduler.moments import DueMoment
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
 from tidemill.service.first_try import FirstTry
 from tidemill.service.handlers import VERBS
 from tidemill.service.heartbeat import Heartbeat
+from tidemill.service.inbox import Inbox
 from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.recording import Recording
@@ -38,11 +40,11 @@ from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.waiting import Waiters
 from tidemill.service.watching import ExitWatch
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
 
 DRAIN_STEP = 0.1
+DUE_AT_ONCE = 20
+"""Moments judged in one piece: a command may come between two of them."""
 READY_STEP = 0.005
 
 
@@ -59,12 +61,13 @@ async def serve(
 ) -> int:
     """Build the daemon, serve until asked to stop, and take it down; return the exit code."""
     loop = asyncio.get_running_loop()
+    inbox = Inbox(loop)
     notifier = Notifier.from_environment()
     flows_dir = Path(settings.places.flows_dir).absolute()
 
     database = open_database(settings.places.database_url or paths.database)
-    recorder = Recorder(database, lambda facts: _tell_loop(loop, observe, facts))
-    recording = Recording(recorder, loop)
+    recorder = Recorder(database, lambda facts: inbox.put(observe, facts))
+    recording = Recording(recorder, inbox)
     roster, waiters = Roster(), Waiters()
 
     def observe(facts: list[tuple[int, Event]]) -> None:
@@ -99,7 +102,12 @@ async def serve(
     timekeeper = Timekeeper(
         roster, dispatcher, recording, starter.soon, max_catchup=settings.schedule.max_catchup, now=_now
     )
-    clock = Clock(lambda moments: _tell_loop(loop, timekeeper.due, moments))
+
+    def due(moments: list[DueMoment]) -> None:
+        for first in range(0, len(moments), DUE_AT_ONCE):
+            inbox.put(timekeeper.due, moments[first : first + DUE_AT_ONCE])
+
+    clock = Clock(due)
 
     recorder.start()
     sources = SourceStore(paths.source)
@@ -121,7 +129,7 @@ async def serve(
         inspect=Inspections(paths),
         cache=ManifestMemory(recorder),
         sources=sources,
-        on_change=lambda change: _tell_loop(loop, enrolment.apply, change),
+        on_change=lambda change: inbox.put(enrolment.apply, change),
         settings=settings.catalog,
         holders={flow.name: flow.file for flow in known if flow.file},
         ignore=[paths.root],
@@ -167,6 +175,9 @@ async def serve(
             await control.start()
             starter.open()
             heartbeat.start()
+            # What is known now stays: a collection that walks through ten thousand flows would hold up every command.
+            gc.collect()
+            gc.freeze()
             notifier.ready(daemon.summary())
             on_ready()
             log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)
@@ -209,11 +220,3 @@ async def _until_set(ready: threading.Event, stopping: asyncio.Event) -> None:
     """Wait for the first load of the flows, however long it takes, unless the daemon is asked to stop."""
     while not ready.is_set() and not stopping.is_set():
         await asyncio.sleep(READY_STEP)
-
-
-def _tell_loop(loop: asyncio.AbstractEventLoop, listener: Callable[[T], None], fact: T) -> None:
-    """Hand a fact from another thread to the loop; a loop that has closed hears no more."""
-    try:
-        loop.call_soon_threadsafe(listener, fact)
-    except RuntimeError:
-        log.debug("the loop has closed; not told: %s", fact)

@@ -1,6 +1,5 @@
 """From a changed folder to flows that are scheduled: the roster, the history and the clock, in this order."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -86,10 +85,10 @@ class Enrolment:
 
     async def settled(self) -> None:
         """Return when every change told so far is recorded and scheduled."""
-        await asyncio.sleep(0)
+        # An answer comes behind every change that was told before it was asked for.
+        await self._recording.perform(lambda _: None)
         while self.pending:
             await self._recording.perform(lambda _: None)
-            await asyncio.sleep(0)
 
     async def drop_absent(self, known: Iterable[str]) -> None:
         """Take flows out of the history's catalog that left the folder while no daemon watched."""

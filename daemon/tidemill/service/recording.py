@@ -13,6 +13,7 @@ from tidemill.domain.states import State
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewRun
 from tidemill.history.writing import Writer
+from tidemill.service.inbox import Inbox
 
 T = TypeVar("T")
 
@@ -22,9 +23,9 @@ log = logging.getLogger(__name__)
 class Recording:
     """Hands work to the recorder; what it answers is dealt with on the loop, after the commit."""
 
-    def __init__(self, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, recorder: Recorder, inbox: Inbox) -> None:
         self._recorder = recorder
-        self._loop = loop
+        self._inbox = inbox
 
     def submit(
         self,
@@ -39,13 +40,13 @@ class Recording:
             return
 
         def tell(answer: Any) -> None:
-            self._loop.call_soon_threadsafe(done, answer)
+            self._inbox.put(done, answer)
 
         self._recorder.submit(work, tell, reading=reading)
 
     async def perform(self, work: Callable[[Writer], T]) -> T:
         """Do *work* in the next transaction and return its answer once it is durable."""
-        future: asyncio.Future[T] = self._loop.create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def resolve(answer: T | BaseException) -> None:
             if future.cancelled():
