@@ -15,7 +15,6 @@ def run_order(file: str) -> int:
     """Carry out the order in *file*; return 0 when the run completed, else 1."""
     order = msgspec.json.decode(Path(file).read_bytes(), type=RunOrder)
     state = main(order, _open(order.journal), _open(order.log), None, terminal=True)
-    sys.stdout.flush()
     return 0 if state is State.COMPLETED else 1
 
 

@@ -146,7 +146,11 @@ class CapturedStream(io.TextIOBase):
         """Let the terminal see *text*, in one piece: other tasks write too."""
         if self._echo is not None and text:
             with suppress(OSError, ValueError):
-                self._echo.write(text)
+                try:
+                    self._echo.write(text)
+                except UnicodeEncodeError:
+                    encoding = self._echo.encoding
+                    self._echo.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 class _CapturedBytes(io.RawIOBase):

@@ -6,23 +6,41 @@ it loads the flow file under the name it has in the run, from the same texts.
 
 import os
 import sys
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from tidemill.domain.runs import RunOrder
 
 _ORDER: Final = "TIDEMILL_SPAWNED"
-_STAND_IN: Final = ModuleType("__main__", "The main module of a run process, as its children see it.")
-_STAND_IN.__spec__ = ModuleSpec("tidemill.engine.spawned", None)
+
+
+class _Spec:
+    """Says which module a child is to make, and leaves in its environment what that one must know."""
+
+    def __init__(self) -> None:
+        self.order: RunOrder | None = None
+
+    @property
+    def name(self) -> str:
+        order = self.order
+        if order is not None:
+            # Only now: most runs spawn nothing, and some clear the environment.
+            told = (order.path, order.root, order.sources)
+            os.environ[_ORDER] = msgspec.json.encode(told).decode()
+        return "tidemill.engine.spawned"
+
+
+_SPEC: Final = _Spec()
+_MAIN: Final[Any] = ModuleType("__main__", "The main module of a run process, as its children see it.")
+_MAIN.__spec__ = _SPEC
 
 
 def prepare_children(order: RunOrder) -> None:
     """Let processes that are spawned from here find the code of the flow file of *order*."""
-    sys.modules["__main__"] = _STAND_IN
-    os.environ[_ORDER] = msgspec.json.encode((order.path, order.root, order.sources)).decode()
+    _SPEC.order = order
+    sys.modules["__main__"] = _MAIN
 
 
 def load_again() -> None:
