@@ -24,7 +24,7 @@ REMINDER: Final = 0.02
 CLEANUP: Final = 8.0
 """Seconds that code has, beyond the grace, when it noticed and is cleaning up."""
 UNREACHABLE: Final = 2.0
-"""Seconds beyond all that, after which code that lets no other thread run, the warden's included, ends the process."""
+"""Seconds beyond the grace, after which code that lets no other thread run, the warden's included, ends the process."""
 SIGNAL: Final = signal.SIGRTMIN + 3
 """Private to the engine, so that user code may use SIGALRM as it likes."""
 
@@ -182,7 +182,7 @@ class Warden:
             if due is None:
                 faulthandler.cancel_dump_traceback_later()
             else:
-                patience = max(0.0, due - self._clock()) + GRACE + CLEANUP + UNREACHABLE
+                patience = max(0.0, due - self._clock()) + GRACE + UNREACHABLE
                 faulthandler.dump_traceback_later(patience, exit=True, file=self._last_resort)
 
     def _serve(self) -> None:
