@@ -212,7 +212,7 @@ async def _wind_down(
     loop = asyncio.get_running_loop()
     grace = settings.dispatch.cancel_grace * 2 if request.cancel else settings.dispatch.stop_grace
     deadline = loop.time() + grace
-    while dispatcher.live_runs and (request.drain or loop.time() < deadline):
+    while dispatcher.live_runs and not request.at_once and (request.drain or loop.time() < deadline):
         await asyncio.sleep(DRAIN_STEP)
 
 

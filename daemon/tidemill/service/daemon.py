@@ -40,6 +40,8 @@ class StopRequest:
 
     drain: bool = False
     cancel: bool = False
+    at_once: bool = False
+    """Asked a second time: live runs are waited for no longer."""
 
 
 class Daemon:
@@ -163,7 +165,7 @@ class Daemon:
     def ask_to_stop(self, *, drain: bool = False, cancel: bool = False) -> None:
         """Begin the end; asking twice ends the waiting of the first."""
         if self.stop_request is not None:
-            self.stop_request.drain = False
+            self.stop_request.at_once = True
         else:
             self.stop_request = StopRequest(drain=drain, cancel=cancel)
         self.stopping.set()
