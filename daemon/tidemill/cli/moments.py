@@ -10,6 +10,8 @@ _UNITS: Final = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w
 _PART: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(sec|min|[smhdw])[a-z]*\s*", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _DAYS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2999
 _ADVICE: Final = "write it as 02:00, 'yesterday 02:00', '2h ago' or 2026-11-22T02:00"
 
 
@@ -37,16 +39,20 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> dateti
     """
     words = text.strip().lower()
     try:
-        return _relative(words, now) or _on_the_clock(words, now.astimezone(zone).replace(tzinfo=None)) or _iso(text)
+        found = _relative(words, now) or _on_the_clock(words, now.astimezone(zone).replace(tzinfo=None)) or _iso(text)
     except OverflowError:
-        raise UsageError(f"{text!r} lies outside of time; {_ADVICE}") from None
+        found = None
+    # Near the ends of what a date can hold, a change of zone falls off them; and no schedule is asked there.
+    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError(f"{text!r} lies outside of time; {_ADVICE}")
+    return found
 
 
 def parse_since(text: str, now: datetime) -> datetime:
     """Return where a listing begins: a length of time ago, or a moment."""
     words = text.strip()
     if _PART.match(words) and not _CLOCK.search(words) and "-" not in words and not words.endswith("ago"):
-        return now - parse_span(words)
+        words += " ago"
     moment = parse_moment(words, now)
     return moment if moment.tzinfo else moment.astimezone()
 

@@ -11,7 +11,7 @@ from tidemill.domain.manifests import FlowManifest
 def _is_int(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().lstrip("+-").isdigit()
-    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 def _is_float(value: Any) -> bool:

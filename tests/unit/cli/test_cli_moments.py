@@ -69,6 +69,17 @@ def test_what_is_no_moment_is_refused_with_examples(text):
         parse_moment(text, NOW)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59Z", "900000d ago", "in 400000d"])
+def test_what_lies_beyond_all_schedules_is_refused(text):
+    with pytest.raises(UsageError, match="lies outside of time"):
+        parse_moment(text, NOW, BERLIN)
+
+
+def test_a_listing_begins_within_time():
+    with pytest.raises(UsageError):
+        parse_since("900000d", NOW)
+
+
 @pytest.mark.parametrize(
     ("text", "begin"),
     [

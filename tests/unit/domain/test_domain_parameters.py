@@ -28,6 +28,7 @@ def test_the_right_parameters_pass():
         ({"name": "x", "xyz": 1}, "it takes: name, times, loud, pause"),
         ({"name": "x", "times": "often"}, "times of greet must be a whole number, not 'often'"),
         ({"name": "x", "times": 1.5}, "a whole number"),
+        ({"name": "x", "times": True}, "a whole number"),
         ({"name": "x", "loud": "very"}, "true or false"),
         ({"name": "x", "pause": "long"}, "a number"),
     ],

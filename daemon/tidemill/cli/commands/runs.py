@@ -27,7 +27,7 @@ _COLUMNS = (
     option("--flow", metavar="FLOW", offers="flow", help="Only runs of this flow."),
     option("--state", "states", many=True, kind=Choice(NAMES), metavar="STATE", help="Only these; may be repeated."),
     option("--since", metavar="TIME", help="Only from here on: 2h, 3d, 02:00, 'yesterday 02:00', ISO 8601."),
-    option("-n", "limit", kind=Number(1), default=20, help="At most so many."),
+    option("-n", "limit", kind=Number(1, 1_000_000), default=20, help="At most so many."),
     JSON,
     examples=[
         ("tidemill runs --since 2h", "what went on lately"),
