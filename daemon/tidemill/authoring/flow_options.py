@@ -74,7 +74,7 @@ def parse_flow_options(options: Mapping[str, Any], owner: str, description: str 
     if parameters is not None and not isinstance(parameters, Mapping):
         raise DefinitionError(f"parameters of {owner} must be a dict; they are {parameters!r}")
     return FlowOptions(
-        description=inspect.cleandoc(str(options.get("description") or description or "")),
+        description=_cleaned(options.get("description") or description),
         tags=parse_tags(options.get("tags"), owner),
         version=None if options.get("version") is None else str(options["version"]),
         schedules=parse_schedules(options.get("schedule"), options.get("schedules"), owner),
@@ -117,10 +117,14 @@ def _schedule(value: Any, owner: str) -> ScheduleSpec:
     raise DefinitionError(f"a schedule of {owner} must be cron(…), every(…) or at(…); it is {value!r}")
 
 
+def _cleaned(text: Any) -> str:
+    return inspect.cleandoc(str(text)) if text else ""
+
+
 def _choice(value: Any, known: Iterable[str], default: str, what: str) -> str:
-    names = [str(name) for name in known]
     if value is None:
         return str(default)
+    names = [str(name) for name in known]
     if value not in names:
         raise DefinitionError(f"{what} cannot be {value!r}{did_you_mean(str(value), names)}")
     return str(value)

@@ -4,32 +4,29 @@ A task need not be bound to a name of the module to belong to the file (``[greet
 names]``), so tasks and flows report themselves here as they are made.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Registry:
-    """The declarations of one load, in the order they were made; helper modules' ones are among them."""
+    """Collects what is declared inside its ``with`` block, in that order; calling flows or tasks is refused meanwhile.
+
+    The declarations of helper modules are among them.
+    """
 
     tasks: list[object] = field(default_factory=list)
     classes: list[type] = field(default_factory=list)
     flows: list[object] = field(default_factory=list)
 
+    def __enter__(self) -> "Registry":
+        _active.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _active.remove(self)
+
 
 _active: list[Registry] = []
-
-
-@contextmanager
-def recording() -> Iterator[Registry]:
-    """Collect what is declared inside the block; calling flows or tasks is refused meanwhile."""
-    registry = Registry()
-    _active.append(registry)
-    try:
-        yield registry
-    finally:
-        _active.remove(registry)
 
 
 def active() -> Registry | None:

@@ -30,7 +30,7 @@ def count(value: Any, what: str) -> int:
 
 def parse_retries(options: Mapping[str, Any], owner: str) -> tuple[RetryPolicy, float | None]:
     """Return the policy that *options* of ``@task`` or ``@flow`` spell, and the attempt's time-out if it names one."""
-    if not any(options.get(name) is not None for name in SPELLINGS):
+    if options.keys().isdisjoint(SPELLINGS) or all(options.get(name) is None for name in SPELLINGS):
         return NO_RETRIES, None
     given = [key for key in ("retry", "retry_kwargs") if options.get(key) is not None]
     if len(given) == 2:

@@ -71,7 +71,9 @@ def check_names(options: Mapping[str, Any], known: tuple[str, ...], owner: str) 
 
 def parse_tags(tags: Any, owner: str) -> tuple[str, ...]:
     """Return tags as a sorted tuple, or refuse what is not text."""
-    given = (tags,) if isinstance(tags, str) else tuple(tags or ())
+    if not tags:
+        return ()
+    given = (tags,) if isinstance(tags, str) else tuple(tags)
     if not all(isinstance(tag, str) for tag in given):
         raise DefinitionError(f"tags of {owner} must be text; they are {tags!r}")
     return tuple(sorted(set(given)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Final
 
-from tidemill.authoring.registry import Registry, recording
+from tidemill.authoring.registry import Registry
 from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
 from tidemill.engine.compiled import find_code, keep_code
 from tidemill.engine.failures import line_in, message_of, type_name
@@ -47,7 +47,7 @@ def load_file(path: str, root: str, kept: dict[str, str], *, keeping: bool = Fal
     module = ModuleType(module_name(path, root))
     module.__file__ = path
     sys.modules[module.__name__] = module
-    with recording() as registry:
+    with Registry() as registry:
         try:
             exec(code, module.__dict__)
         except BaseException as error:

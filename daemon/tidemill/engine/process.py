@@ -33,7 +33,7 @@ from tidemill.engine.run import Run
 from tidemill.engine.spawned import prepare_children
 from tidemill.engine.threads import adopt_threads
 from tidemill.engine.verdicts import Verdict, judge_interruption
-from tidemill.engine.warden import Call
+from tidemill.engine.warden import IGNORE, Call, set_handler
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
 
@@ -58,7 +58,7 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     if os.getpid() != pid:
         # A copy that user code forked and let run on: the run is not its to end.
         os._exit(0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    set_handler(signal.SIGTERM, IGNORE)
     run.pool.close()
     run.warden.close()
     capture.finish()
@@ -80,7 +80,7 @@ def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
         trigger=order.trigger,
         folder=Path(order.path).parent,
     )
-    keeper = HistoryResult(Path(order.results_dir))
+    keeper = HistoryResult(order.results_dir)
     return Run(
         context,
         journal,
@@ -93,7 +93,8 @@ def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
 
 
 def _carry_out(order: RunOrder, run: Run) -> Verdict:
-    os.environ.update(order.environment)
+    for name, value in order.environment.items():
+        os.environ[name] = value
     prepare_children(order)
     adopt_threads()
     with suppress(OSError):
@@ -153,8 +154,8 @@ def _listen_for_cancel(run: Run) -> None:
         # Not here: the main thread may hold any of the engine's locks at this moment.
         _thread.start_new_thread(run.cancel, ())
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    set_handler(signal.SIGTERM, on_signal)
+    set_handler(signal.SIGINT, on_signal)
 
 
 def _end_group(run: Run, call: Call) -> None:

@@ -75,7 +75,7 @@ class LocalResult:
 class HistoryResult:
     """The default: small results travel with the events into the history, large ones become files beside it."""
 
-    def __init__(self, folder: Path, inline_limit: int = INLINE_LIMIT) -> None:
+    def __init__(self, folder: str | os.PathLike[str], inline_limit: int = INLINE_LIMIT) -> None:
         self._folder = folder
         self._inline_limit = inline_limit
 
@@ -89,7 +89,7 @@ class HistoryResult:
             return ResultInfo("none", None, 0, look(value), "none")
         if len(data) > self._inline_limit:
             name = _file_name(f"{place.number}-{place.task}", encoding)
-            path = write_file(self._folder, name, data, place.task)
+            path = write_file(Path(self._folder), name, data, place.task)
             return ResultInfo("file", str(path), len(data), preview(value, encoding, data), encoding)
         text = data.decode() if encoding == "json" else base64.b64encode(data).decode()
         return ResultInfo("history", None, len(data), preview(value, encoding, data), encoding, text)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +34,7 @@ class Sources:
     def read(self, path: str) -> bytes:
         """Return the text of *path*: the kept one, else the file's own."""
         kept = self.kept.get(path)
-        data = Path(path if kept is None else kept).read_bytes()
+        data = read_bytes(path if kept is None else kept)
         if kept is not None:
             self.show_in_tracebacks(path, data)
         return data
@@ -51,6 +50,18 @@ class Sources:
 
         # An entry of one function is read when it is needed, and never compared with the file.
         linecache.cache[path] = (text,)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what the file *path* holds; a Path costs more than the reading."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, max(65536, os.fstat(fd).st_size)):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
 
 
 class KeptLoader(SourceFileLoader):

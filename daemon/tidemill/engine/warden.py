@@ -5,6 +5,7 @@ do, which need Python code to be running. What cannot be reached so is told to t
 records the verdict and ends the process group. Deadlines cost a thread, started with the first one.
 """
 
+import _signal  # type: ignore[import-not-found]
 import faulthandler
 import heapq
 import itertools
@@ -27,6 +28,12 @@ UNREACHABLE: Final = 2.0
 """Seconds beyond the grace, after which code that lets no other thread run, the warden's included, ends the process."""
 SIGNAL: Final = signal.SIGRTMIN + 3
 """Private to the engine, so that user code may use SIGALRM as it likes."""
+
+
+set_handler: Final[Callable[[int, Any], Any]] = _signal.signal
+"""What ``signal.signal`` wraps to make enums of numbers, which raises and catches an exception for every function."""
+IGNORE: Final = _signal.SIG_IGN
+DEFAULT: Final = _signal.SIG_DFL
 
 
 class Call:
@@ -72,7 +79,7 @@ class Warden:
         """Take the signal, where this is the main thread."""
         if threading.current_thread() is threading.main_thread():
             self._main = threading.get_ident()
-            self._old_handler = signal.signal(SIGNAL, self._on_signal)
+            self._old_handler = set_handler(SIGNAL, self._on_signal)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -82,7 +89,7 @@ class Warden:
             self._arm()
             self._changed.notify_all()
         if self._main is not None:
-            signal.signal(SIGNAL, self._old_handler or signal.SIG_DFL)
+            set_handler(SIGNAL, self._old_handler or DEFAULT)
             self._main = None
 
     def watch(self, call: Call, seconds: float, kind: type[Interrupt] = DeadlinePassed) -> Callable[[], None]:
