@@ -259,7 +259,7 @@ def test_a_person_who_stops_watching_a_run_does_not_stop_the_run(daemon):
 
         @task
         def rise():
-            time.sleep(2)
+            time.sleep(3)
         """,
     )
     daemon.start()
@@ -270,7 +270,14 @@ def test_a_person_who_stops_watching_a_run_does_not_stop_the_run(daemon):
     (uid,) = re.findall(r"the run goes on; end it with: tidemill cancel (\w+)", shown)
     assert code == 130
     assert "0/1 tasks" in shown
-    assert daemon.until_run("tide", "completed")["id"] == uid
+
+    # Another one waits for it, and may be cancelled more than once.
+    waiting = daemon.cli("run", "tide").stdout.strip()
+    told = daemon.cli("cancel", waiting, waiting).stdout
+    assert "pending" not in told, told
+    assert "was cancelled already" in daemon.cli("cancel", waiting).stdout
+    daemon.until(lambda: daemon.json("show", uid)["state"] not in ("running", "retrying"), "the run ends")
+    assert daemon.json("show", uid)["state"] == "completed"
 
     code, shown = at_a_terminal(daemon, "runs")
     assert code == 0

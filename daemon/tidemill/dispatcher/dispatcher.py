@@ -246,6 +246,7 @@ class Dispatcher:
             return run.state
         if not run.launched:
             run.launched = run.cancelled = True
+            run.state = State.CANCELLED  # At once: who cancels it again is told the same.
             self._leave(run)
             self._records.follow(run.id, run.uid, self.journal_of(run))
             self._settle(run, Ending(State.CANCELLED, ErrorInfo("Cancelled", reason)), None)

@@ -23,7 +23,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool) or value in (0, 1) or str(value).lower() in {"true", "false", "yes", "no", "0", "1"}
+    return isinstance(value, bool) or value in (0, 1) or str(value).lower() in {"true", "false", "0", "1"}
 
 
 _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {

@@ -17,7 +17,7 @@ FLOW = FlowManifest(
 
 
 def test_the_right_parameters_pass():
-    check_parameters(FLOW, {"name": "Alice", "times": "3", "loud": "yes", "pause": "0.5"})
+    check_parameters(FLOW, {"name": "Alice", "times": "3", "loud": "True", "pause": "0.5"})
 
 
 @pytest.mark.parametrize(
