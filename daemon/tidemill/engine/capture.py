@@ -174,20 +174,29 @@ class _CapturedBytes(io.RawIOBase):
 class CapturedLogging(logging.Handler):
     """Takes what the run's code logs, whichever logger it uses."""
 
-    def __init__(self, log: RunLog, echo: TextIO | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._log = log
-        self._echo = echo
+        self._log: RunLog | None = None
+        self._echo: TextIO | None = None
+
+    def aim(self, log: RunLog, echo: TextIO | None) -> None:
+        """Write to *log* from now on, and to a terminal if there is one."""
+        self._log, self._echo = log, echo
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the record with its traceback, if it has one."""
         try:
             text, level = self.format(record), _level(record.levelno)
-            self._log.write(task_name(), level, text)
+            if self._log is not None:
+                self._log.write(task_name(), level, text)
             if self._echo is not None:
                 self._echo.write(f"{level} {text}\n")
         except Exception:
             self.handleError(record)
+
+
+_LOGGING: Final = CapturedLogging()
+"""Made before the fork, for a process has one log: to make a handler costs a run more than to use it."""
 
 
 class Capture:
@@ -198,13 +207,13 @@ class Capture:
         self._terminal = sys.stderr if terminal else None
         self._out = CapturedStream(log, "OUT", 1, sys.stdout if terminal else None)
         self._err = CapturedStream(log, "ERR", 2, sys.stderr if terminal else None)
-        self._logging = CapturedLogging(log, sys.stderr if terminal else None)
+        _LOGGING.aim(log, sys.stderr if terminal else None)
 
     def install(self) -> None:
         """Take over."""
         sys.stdout, sys.stderr = self._out, self._err
         root = logging.getLogger()
-        root.handlers[:] = [self._logging]
+        root.handlers[:] = [_LOGGING]
         root.setLevel(logging.INFO)
 
     def tell(self, task: str, level: str, text: str) -> None:
