@@ -229,6 +229,19 @@ def test_stopping_with_cancel_and_with_drain(daemon):
     assert states(daemon, [run]) == ["completed"]
 
 
+def test_an_acknowledged_cancel_survives_a_killed_daemon(daemon):
+    (daemon.folder / "tidemill.toml").write_text("[dispatch]\nmax_runs = 1\n")
+    daemon.start("--config", "tidemill.toml")
+    (live,) = start_gated(daemon, 0)
+    waiting = daemon.cli("run", "gated").stdout.split()[-1]
+    for run in (waiting, live):
+        daemon.cli("cancel", run)
+    daemon.kill()
+    daemon.start("--config", "tidemill.toml")
+    assert until_over(daemon, [live, waiting]) == ["cancelled", "cancelled"]
+    assert daemon.json("show", waiting)["started_at"] is None
+
+
 def test_a_second_signal_ends_the_waiting_for_runs(daemon):
     (daemon.folder / "tidemill.toml").write_text("[dispatch]\nstop_grace = 600\n")
     daemon.start("--config", "tidemill.toml")

@@ -1,9 +1,11 @@
 """What the child does that loads a file and answers with its manifest."""
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -15,6 +17,9 @@ from tidemill.forkserver import forking
 InspectionEntry = Callable[[InspectionOrder], FileManifest]
 
 _OOM_SCORE = 1000
+_MEMORY_SHARE = 4
+"""As many files are loaded at once."""
+_LEAST_MEMORY = 1 << 30
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
@@ -24,6 +29,7 @@ def be_inspection(order: InspectionOrder, entry: InspectionEntry, answer_fd: int
     forking.take_streams(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
     forking.be_killed_first(_OOM_SCORE)
     forking.close_others({answer_fd})
+    _limit_memory()
 
     def give_up(_: int, frame: FrameType | None) -> None:
         """Answer in place of the file; an exception could be caught by it."""
@@ -39,6 +45,17 @@ def be_inspection(order: InspectionOrder, entry: InspectionEntry, answer_fd: int
         signal.setitimer(signal.ITIMER_REAL, 0)
         _answer(answer_fd, manifest)
     os._exit(0)  # at once: no thread and no exit function of the file's may hold up the answer
+
+
+def _limit_memory() -> None:
+    """Let a file that takes too much memory while it is loaded fail by itself, not by taking the machine along.
+
+    Of what is written to, not of addresses: libraries reserve many more of those than they ever use.
+    """
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # a lower limit that was set from outside stays
+        resource.setrlimit(resource.RLIMIT_DATA, (used + max(_LEAST_MEMORY, total // _MEMORY_SHARE),) * 2)
 
 
 def lateness(order: InspectionOrder) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.zones import LARGE_JUMP
-from tidemill.scheduler.moments import DueMoment, Moments
+from tidemill.scheduler.moments import DueMoment, Moments, portions
 from tidemill.scheduler.timer import Timer
 
 SLICE: Final = 200
@@ -118,7 +118,7 @@ class Clock:
     def _deliver(self) -> None:
         self._refused = False
         while self._outbox:
-            portion = self._outbox[:SLICE]
+            portion = next(portions(self._outbox, SLICE))
             try:
                 self._on_due(portion)
             except Exception:
@@ -127,7 +127,7 @@ class Clock:
                 return
             del self._outbox[: len(portion)]
             self.last_tick = time.monotonic()
-            if len(portion) == SLICE:
+            if len(portion) >= SLICE:
                 time.sleep(_PAUSE)
 
     def _notice_step(self) -> None:

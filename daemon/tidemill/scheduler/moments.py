@@ -1,6 +1,9 @@
 """The moments of one schedule, as the trigger APScheduler asks for times."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
@@ -21,6 +24,21 @@ class DueMoment(NamedTuple):
     """In UTC."""
     until: datetime | None = None
     """Not None: this stands for all moments from *moment* to here, too many to name, which passed in a leap."""
+
+
+def portions(moments: Iterable[DueMoment], most: int) -> Iterator[list[DueMoment]]:
+    """Cut *moments* into pieces of *most*, or a little more: those of one schedule stay together.
+
+    Several at once are a leap of time, and what becomes of them is decided for all of them.
+    """
+    portion: list[DueMoment] = []
+    for _, together in groupby(moments, key=attrgetter("schedule_id")):
+        portion.extend(together)
+        if len(portion) >= most:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
 
 class Moments(BaseTrigger):  # type: ignore[misc]  # APScheduler brings no types

@@ -22,7 +22,7 @@ from tidemill.domain.version import VERSION
 from tidemill.history.database import open_database
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
-from tidemill.scheduler.moments import DueMoment
+from tidemill.scheduler.moments import DueMoment, portions
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
 from tidemill.service.first_try import FirstTry
@@ -104,8 +104,8 @@ async def serve(
     )
 
     def due(moments: list[DueMoment]) -> None:
-        for first in range(0, len(moments), DUE_AT_ONCE):
-            inbox.put(timekeeper.due, moments[first : first + DUE_AT_ONCE])
+        for portion in portions(moments, DUE_AT_ONCE):
+            inbox.put(timekeeper.due, portion)
 
     clock = Clock(due)
 

@@ -18,6 +18,7 @@ from tidemill.domain.errors import NotFound, TidemillError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.outcomes import Trigger
 from tidemill.domain.runs import FinishedTask
+from tidemill.domain.states import State
 from tidemill.domain.times import to_micros
 from tidemill.domain.version import VERSION
 from tidemill.history.recorder import Recorder
@@ -147,6 +148,12 @@ class Daemon:
             raise
         self.dispatcher.recorded(run, run_id)
         self._start_due()
+
+    async def cancel(self, uid: str, reason: str) -> State:
+        """Ask a run to stop; when this returns, that is durable: a daemon killed now does not take it back."""
+        state = self.dispatcher.cancel(uid, reason)
+        await self._recording.perform(lambda writer: None)
+        return state
 
     async def load_run(self, uid: str) -> StoredRun:
         """Return what the history knows of a run, or refuse an unknown one."""

@@ -1,7 +1,7 @@
 """From a changed folder to flows that are scheduled: the roster, the history and the clock, in this order."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -177,11 +177,16 @@ def _zoned(flow: FlowManifest, timezone: str | None) -> FlowManifest:
 def _tell(change: CatalogChange) -> str:
     words = []
     if change.arrived:
-        words.append(f"new: {', '.join(change.arrived)}")
+        words.append(f"new: {_listed(change.arrived)}")
     if change.gone:
-        words.append(f"gone: {', '.join(change.gone)}")
+        words.append(f"gone: {_listed(change.gone)}")
     return (
         f"flows {'; '.join(words)} ({Path(change.changed[0].shown).name})"
         if len(change.changed) == 1
         else (f"flows {'; '.join(words)}")
     )
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -10,13 +10,16 @@ from tidemill.config.paths import StatePaths
 from tidemill.domain.errors import AlreadyRunning, StateDirectoryError
 
 
-def prepare_state(paths: StatePaths) -> None:
-    """Make the state directory and its folders, for our eyes only, or refuse with the reason."""
+def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
+    """Make the state directory and its folders, for our eyes only, or refuse with the reason.
+
+    *passable*: others may reach what in it is open to them, which is the control socket; they still see no names.
+    """
     try:
         for folder in paths.folders:
             folder.mkdir(mode=0o700, parents=folder == paths.root, exist_ok=True)
         if paths.root.stat().st_uid == os.geteuid():
-            paths.root.chmod(0o700)
+            paths.root.chmod(0o711 if passable else 0o700)
         probe = paths.root / ".probe"
         probe.touch(mode=0o600)
         probe.unlink()

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = read_settings()
         paths = StatePaths(settings.places.state_dir.absolute())
-        prepare_state(paths)
+        prepare_state(paths, passable=bool(settings.control.allow_uids))
         if options.detach:
             from tidemill.service.detaching import detach
 

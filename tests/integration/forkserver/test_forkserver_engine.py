@@ -59,3 +59,10 @@ def test_a_flow_file_is_inspected_and_run(site, client):
 def test_a_broken_file_is_told_with_its_line(site, client):
     (problem,) = site.inspect(client, "x = 1\nthis is no python\n").errors
     assert problem.line == 2
+
+
+def test_a_file_that_takes_half_the_memory_is_told_with_its_line(site, client):
+    text = "import os\ntotal = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')\nx = bytes(total // 2)\n"
+    (problem,) = site.inspect(client, text).errors
+    assert problem.line == 3
+    assert "MemoryError" in problem.message

@@ -134,6 +134,10 @@ def test_a_waiting_run_is_cancelled_at_once(world):
     assert world.dispatcher.cancel("b", "by hand") is State.CANCELLED
 
     assert ("b", State.CANCELLED, None) in world.records.settled
+    world.records.hold = True
+    run = world.queue("c", limit=1)
+    world.dispatcher.cancel("c", "by hand")
+    assert run.state is State.CANCELLED  # asked for again before it is recorded
     assert world.dispatcher.queued == 0
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tidemill.domain.schedules import at, cron, every
 from tidemill.scheduler.jitter import delay
-from tidemill.scheduler.moments import MOST_PASSED, Moments
+from tidemill.scheduler.moments import MOST_PASSED, DueMoment, Moments, portions
 
 START = datetime(2026, 11, 22, 9, 0, 0, tzinfo=UTC)
 MINUTELY = cron("* * * * *", timezone="UTC")
@@ -57,6 +57,13 @@ def test_a_single_moment_leaves_nothing_behind():
     assert len(ask(moments, START + MINUTE)) == 1
     assert moments.next_at is None
     assert moments.next_start is None
+
+
+def test_portions_are_cut_between_schedules_only():
+    moments = [DueMoment(key, START + n * MINUTE) for key, n in [(1, 0), (2, 0), (2, 1), (2, 2), (3, 0), (4, 0)]]
+    assert list(portions(moments, 2)) == [moments[:4], moments[4:]]
+    assert [len(portion) for portion in portions(moments, 100)] == [6]
+    assert list(portions([], 2)) == []
 
 
 def test_jitter_delays_the_start_and_not_the_moment():

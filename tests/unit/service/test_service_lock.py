@@ -19,6 +19,14 @@ def test_everything_in_the_state_directory_is_for_its_owner_alone(paths):
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in paths.folders} == {0o700}
 
 
+def test_others_may_pass_to_the_socket_when_they_are_named_and_only_then(paths):
+    prepare_state(paths, passable=True)
+    assert paths.root.stat().st_mode & 0o777 == 0o711
+    assert all(folder.stat().st_mode & 0o077 == 0 for folder in paths.folders if folder != paths.root)
+    prepare_state(paths)
+    assert paths.root.stat().st_mode & 0o777 == 0o700
+
+
 def test_preparing_twice_changes_nothing(paths):
     prepare_state(paths)
 

@@ -13,5 +13,5 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     if active is None or active.ended:
         state = (await daemon.load_run(uid)).state
         raise Refused(f"the run {uid} is over already: {state}")
-    state = daemon.dispatcher.cancel(uid, "cancelled by hand")
+    state = await daemon.cancel(uid, "cancelled by hand")
     return {"run": uid, "state": str(state)}
