@@ -117,7 +117,9 @@ def _is_async(fn: Any) -> bool:
 def _local_run(name: str, file: str, max_workers: int | None) -> Run:
     folder = Path(file).parent if file and not file.startswith("<") else Path.cwd()
     context = RunContext(run_id=new_run_id(), flow_name=name, folder=folder.resolve())
-    return Run(context, Nowhere(), InMemory(), max_workers=max_workers or 4)
+    run = Run(context, Nowhere(), InMemory(), max_workers=max_workers or 4)
+    run.is_local = True
+    return run
 
 
 def _call_alone(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -157,7 +159,11 @@ def _run_here(flow: Flow, parameters: dict[str, Any]) -> tuple[Run, Verdict, lis
     try:
         if flow.options.timeout is not None:
             run.warden.at(flow.options.timeout, run.expire)
-        return run, carry_out(prepared), run.task_runs
+        verdict = carry_out(prepared)
+        for task_run in run.task_runs:
+            if isinstance(task_run.error, KeyboardInterrupt):
+                raise task_run.error
+        return run, verdict, run.task_runs
     finally:
         run.warden.close()
         run.pool.close()

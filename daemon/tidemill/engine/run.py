@@ -71,6 +71,8 @@ class Run:
         """Every future that a function flow made."""
         self.tell: Callable[[str, str, str], None] = lambda task, level, text: None
         """Writes a line of the engine's own, of the named level about the named task, into the run's log."""
+        self.is_local = False
+        """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
         self.earlier: Mapping[int, Any] = {}
         """Task runs of the flow's earlier attempts in this process, by index."""
         self._indices = itertools.count()

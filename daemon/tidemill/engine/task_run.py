@@ -146,6 +146,9 @@ def judge(task_run: TaskRun) -> None:
         _judge_value(task_run)
     elif isinstance(error, Interrupt):
         _judge_interrupt(task_run, error)
+    elif isinstance(error, KeyboardInterrupt) and task_run.run.is_local:
+        task_run.state = State.CANCELLED
+        task_run.run.cancel()
     else:
         task_run.state = State.FAILED
 

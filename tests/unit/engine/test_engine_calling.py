@@ -307,3 +307,25 @@ def test_the_facade_alone_imports_nothing():
     )
 
     assert done.stdout == "\n"
+
+
+def test_ctrl_c_ends_a_graph_in_plain_python_whatever_else_is_to_do():
+    begun = []
+
+    @task(retry=2)
+    def first():
+        begun.append("first")
+        raise KeyboardInterrupt
+
+    @task(depends_on=[first])
+    def second():
+        begun.append("second")
+
+    @task
+    def other():
+        begun.append("other")
+
+    with pytest.raises(KeyboardInterrupt):
+        Flow("etl", tasks=[second, other], max_workers=1).run()
+
+    assert begun == ["first"]
