@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-BUDGET: Final = 0.004
+BUDGET: Final = 0.002
 """Seconds of one turn of the loop that facts may take; then sockets have their turn."""
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import asyncio
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.service.launching import ForkserverLink
 
-SLICE = 20
+SLICE = 8
 """Orders given in one turn of the loop, so that thousands due at once do not hold up a command."""
 
 
