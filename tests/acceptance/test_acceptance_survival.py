@@ -323,6 +323,8 @@ def test_a_full_disk_is_told_and_nothing_is_lost_when_there_is_room_again(daemon
         )
         problem = daemon.until(told_while_full, "the full disk is told")
         assert re.search("full|space", problem)
+        refused = daemon.cli("run", "quick", check=6)
+        assert "was not taken" in refused.stderr
         ballast.unlink()
         assert asking.wait(40) == 0, asking.stdout.read()
         daemon.until(lambda: daemon.status()["problem"] is None, "all is well again")

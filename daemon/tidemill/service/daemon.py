@@ -14,7 +14,7 @@ from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
-from tidemill.domain.errors import NotFound, TidemillError
+from tidemill.domain.errors import NotFound, Refused, TidemillError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.outcomes import Trigger
 from tidemill.domain.runs import FinishedTask
@@ -137,7 +137,12 @@ class Daemon:
         )
 
     async def record(self, run: ActiveRun) -> None:
-        """Make *run* durable and let it start; when this returns, its id may be told."""
+        """Make *run* durable and let it start; when this returns, its id may be told.
+
+        Refused while nothing can be recorded: whoever gave up waiting would be surprised by the run later.
+        """
+        if self._recorder.problem is not None:
+            raise Refused(f"the run was not taken: {self._recorder.problem}")
         self.dispatcher.admit(run)
         flow = self.roster.find(run.flow)
         new = new_run_record(run, flow.version if flow else None, to_micros(datetime.now(UTC)))
