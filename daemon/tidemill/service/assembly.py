@@ -31,6 +31,7 @@ from tidemill.service.heartbeat import Heartbeat
 from tidemill.service.inbox import Inbox
 from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
+from tidemill.service.lock import StateLock
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
@@ -57,6 +58,8 @@ async def serve(
     paths: StatePaths,
     read_settings: Callable[[], Settings],
     on_ready: Callable[[], None],
+    *,
+    lock: StateLock,
     forkserver: FirstTry,
 ) -> int:
     """Build the daemon, serve until asked to stop, and take it down; return the exit code."""
@@ -154,7 +157,7 @@ async def serve(
         version=VERSION,
     )
     heartbeat = Heartbeat(
-        daemon, dispatcher, watch=watch, clock=clock, recorder=recorder, control=control, notifier=notifier
+        daemon, dispatcher, lock=lock, watch=watch, clock=clock, recorder=recorder, control=control, notifier=notifier
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.ask_to_stop)
@@ -195,7 +198,7 @@ async def serve(
         await asyncio.to_thread(recorder.stop)
     live = len(dispatcher.live_runs)
     log.info("stopped%s", f"; {live} runs go on, the next daemon takes them up" if live else "")
-    return 0
+    return daemon.exit_code
 
 
 async def _wind_down(

@@ -70,6 +70,7 @@ class Daemon:
         self.waiters = waiters
         self.stop_request: StopRequest | None = None
         self.stopping = asyncio.Event()
+        self.exit_code = 0
         self._read_settings = read_settings
         self._recorder = recorder
         self._recording = recording

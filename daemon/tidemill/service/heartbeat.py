@@ -9,6 +9,7 @@ from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.service.daemon import Daemon
+from tidemill.service.lock import StateLock
 from tidemill.service.systemd import Notifier
 from tidemill.service.watching import ExitWatch
 
@@ -27,6 +28,7 @@ class Heartbeat:
         daemon: Daemon,
         dispatcher: Dispatcher,
         *,
+        lock: StateLock,
         watch: ExitWatch,
         clock: Clock,
         recorder: Recorder,
@@ -35,6 +37,7 @@ class Heartbeat:
     ) -> None:
         self._daemon = daemon
         self._dispatcher = dispatcher
+        self._lock = lock
         self._watch = watch
         self._clock = clock
         self._recorder = recorder
@@ -54,7 +57,7 @@ class Heartbeat:
             self._task.cancel()
 
     async def _beat(self) -> None:
-        while True:
+        while self._is_the_only_one():
             try:
                 self._dispatcher.enforce()
                 self._watch.reap_strangers(self._dispatcher.live_runs)
@@ -63,6 +66,16 @@ class Heartbeat:
             except Exception:
                 log.exception("the heartbeat stumbled and goes on")
             await asyncio.sleep(INTERVAL)
+
+    def _is_the_only_one(self) -> bool:
+        """End with the state directory: a new one may have a daemon of its own, and both would start the same runs."""
+        if self._lock.is_ours:
+            return True
+        place = self._daemon.paths.root
+        log.critical("the state directory %s was removed or replaced; the daemon ends, and live runs go on", place)
+        self._daemon.exit_code = 1
+        self._daemon.ask_to_stop()
+        return False
 
     def _tell_systemd(self) -> None:
         summary = self._daemon.summary()

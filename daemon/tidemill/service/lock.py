@@ -47,6 +47,14 @@ class StateLock:
             raise RuntimeError("the lock is not held")
         return self._fd
 
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether the file that is locked is still the one that another daemon would lock."""
+        try:
+            return os.path.samestat(os.fstat(self.fileno), self._paths.lock.stat())
+        except OSError:
+            return False
+
     def __enter__(self) -> Self:
         fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -62,7 +62,7 @@ def _serve(
         # Imported behind the lock: a refused second daemon answers at once.
         from tidemill.service.assembly import serve
 
-        return asyncio.run(serve(settings, paths, read_settings, on_ready, forkserver))
+        return asyncio.run(serve(settings, paths, read_settings, on_ready, lock=lock, forkserver=forkserver))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -55,6 +55,15 @@ def test_the_lock_and_the_pid_file_are_gone_afterwards(paths):
         pass
 
 
+def test_a_lock_whose_file_was_removed_or_replaced_keeps_nobody_out(paths):
+    with StateLock(paths) as lock:
+        assert lock.is_ours
+        paths.lock.unlink()
+        assert not lock.is_ours
+        paths.lock.touch()
+        assert not lock.is_ours
+
+
 def test_a_stale_pid_file_holds_nobody_up(paths):
     paths.pid_file.write_text("12345\n")
 
