@@ -125,6 +125,18 @@ def test_live_runs_end_with_their_own_verdict_when_it_is_killed(daemon, what):
     assert daemon.run("gated")["state"] == "completed"
 
 
+def test_a_fork_server_that_is_told_to_end_costs_no_run(daemon):
+    daemon.start()
+    runs = start_gated(daemon, 0)
+    (pid,) = forkservers(daemon)
+    os.kill(pid, signal.SIGTERM)
+    runs.append(daemon.cli("run", "gated").stdout.split()[-1])
+    daemon.until(lambda: len(forkservers(daemon)) == 2, "another one serves beside it")
+    (daemon.flows / "go").touch()
+    assert until_over(daemon, runs) == ["completed", "completed"]
+    daemon.until(lambda: pid not in forkservers(daemon), "the first has left with its last run")
+
+
 def test_a_daemon_killed_while_it_starts_leaves_everything_to_the_next(daemon):
     daemon.start()
     runs = start_gated(daemon, 0, 0)

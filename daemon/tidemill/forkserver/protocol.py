@@ -89,6 +89,8 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     error: str
     taken: bool = False
     """Another process is, or was, the run: it holds the journal. This one did nothing."""
+    retiring: bool = False
+    """This server takes no more orders; another one does."""
 
 
 class Exited(msgspec.Struct, tag=True, frozen=True):

@@ -159,6 +159,9 @@ class ForkserverLink:
                         self._dispatcher.started(run, ProcessName(pid, start_time, boot_id()))
                 case Failed(run=run, taken=True):
                     self._find_holder(run)
+                case Failed(run=run, retiring=True):
+                    self._replace(client)
+                    self._order_again(run)
                 case Failed(run=run, error=reason):
                     self._dispatcher.not_started(run, reason)
                 case Exited(run=run, pid=pid, status=status):
@@ -181,6 +184,19 @@ class ForkserverLink:
         if process is not None:
             self._dispatcher.started(uid, process)
         self._watch.add(run, journal)
+
+    def _replace(self, client: ForkserverClient) -> None:
+        """Turn to a new server: somebody told this one to retire. It still tells the exits of its runs."""
+        if client is self._client:
+            self._client = None
+            self._retired.append(client)
+            log.warning("the fork server was told to retire; live runs go on, a new one is started")
+            self._restarting = asyncio.get_running_loop().create_task(self._restart())
+
+    def _order_again(self, uid: str) -> None:
+        run = self._dispatcher.find(uid)
+        if run is not None and run.launched and not run.gone:
+            self._dispatcher.requeue(run)
 
     def _is_the_runs(self, uid: str, pid: int) -> bool:
         """Tell whether *pid* was the run's process, and not one that found the run's journal taken."""

@@ -119,6 +119,14 @@ def test_the_end_of_a_drained_server_gives_no_order_of_another_again(world):
     assert world.dispatcher.told == []
 
 
+def test_an_order_that_a_retiring_server_refused_is_given_to_another(world):
+    refused = Failed("a", "it is retiring", retiring=True)
+    world.hear(world.current, refused, refused)
+    assert world.dispatcher.told == [("requeue", "a")] * 2
+    assert world.link._client is None
+    assert world.link._retired == [world.retired, world.current]
+
+
 @pytest.mark.parametrize("known", ["process", "journal"])
 def test_a_run_whose_server_died_is_watched(world, known):
     if known == "process":
