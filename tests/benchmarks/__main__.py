@@ -195,7 +195,8 @@ def commands() -> None:
             client.request("run", flow="noop", wait=True)
         w.stop()
         _fill(w, 100_000)
-        tidemill = [sys.executable, "-P", "-m", "tidemill"]
+        installed = Path(sys.executable).with_name("tidemill")
+        tidemill = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "tidemill"]
         for name, arguments in (("help", ["--help"]), ("runs", ["runs"])):
             floor = python_floor()
             cost = statistics.median(timed([*tidemill, *arguments], w.environment) for _ in range(15))

@@ -1,7 +1,6 @@
 """How the daemon is made: every room is built here, and nowhere else do they meet."""
 
 import asyncio
-import gc
 import logging
 import signal
 import threading
@@ -32,6 +31,7 @@ from tidemill.service.inbox import Inbox
 from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.lock import StateLock
+from tidemill.service.memory import settle
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
@@ -178,9 +178,7 @@ async def serve(
             await control.start()
             starter.open()
             heartbeat.start()
-            # What is known now stays: a collection that walks through ten thousand flows would hold up every command.
-            gc.collect()
-            gc.freeze()
+            settle()
             notifier.ready(daemon.summary())
             on_ready()
             log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)

@@ -36,8 +36,6 @@ class Inbox:
             log.debug("the loop has closed")
 
     def _deliver(self) -> None:
-        # First: whatever is put from here on calls again, should the last look below just miss it.
-        self._is_called = False
         until = self._loop.time() + BUDGET
         while self._waiting:
             listener, fact = self._waiting.popleft()
@@ -46,5 +44,8 @@ class Inbox:
             except Exception:
                 log.exception("a fact was not taken: %r", fact)
             if self._waiting and self._loop.time() > until:
-                self._call()
+                self._call()  # and nobody else does meanwhile: two deliveries in one turn would take twice the budget
                 return
+        self._is_called = False
+        if self._waiting:  # put between the last look and the line above, by someone who relied on this call
+            self._call()

@@ -54,6 +54,25 @@ def test_facts_beyond_the_budget_wait_for_the_next_turn():
     assert loop.calls == []
 
 
+def test_what_is_put_meanwhile_does_not_get_a_budget_of_its_own():
+    loop, heard = Loop(), []
+    inbox = Inbox(loop)
+
+    def slow(number):
+        heard.append(number)
+        loop.now += BUDGET
+        inbox.put(heard.append, -number)
+
+    for number in (1, 2, 3):
+        inbox.put(slow, number)
+
+    assert len(loop.calls) == 1
+    loop.turn()
+
+    assert heard == [1, 2]
+    assert len(loop.calls) == 1
+
+
 def test_a_listener_that_raises_does_not_silence_the_others():
     loop, heard = Loop(), []
     inbox = Inbox(loop)
