@@ -118,7 +118,7 @@ def idle() -> None:
         memory = [_pss(pid) for pid in pids]
         spares = [_pss(pid) for pid in _children(pids[1])]
     report(
-        "idle_pss", sum(memory) + sum(spares), "MB", 60, daemon_mb=memory[0], forkserver_mb=memory[1],
+        "idle_pss", sum(memory), "MB", 60, daemon_mb=memory[0], forkserver_mb=memory[1],
         spares_mb=sum(spares),
     )  # fmt: skip
     report("idle_cpu", share, "%", 0.2)

@@ -15,7 +15,7 @@ ROWS = {
     "runs_per_second": ("runs a second, isolated and durable, 2 cores", "≥ 200"),
     "per_task_chain": ("per task, 1,000 in a chain, recorded when the run ends", "≤ 100 µs"),
     "per_task_fan": ("per task, 10,000 in a fan, recorded when the run ends", "≤ 100 µs"),
-    "idle_pss": ("daemon, fork server and what it keeps ready, idle with 100 flows: memory (PSS)", "≤ 60 MB"),
+    "idle_pss": ("daemon and fork server, idle with 100 flows: memory (PSS)", "≤ 60 MB"),
     "idle_cpu": ("the same: CPU", "≤ 0.2 %"),
     "due_to_user_code_p50": ("due moment to first line of user code, 100 flows, p50", "≤ 10 ms"),
     "due_to_user_code_p99": ("the same, p99", "≤ 50 ms"),
@@ -51,6 +51,8 @@ def _floor(figure: dict[str, Any]) -> str:
     told = [pattern.format(_number(figure[key])) for key, pattern in words.items() if key in figure]
     if "ratio" in figure and "floor_us" not in figure:
         told.append(f"{figure['ratio']:.1f} ×")
+    if "spares_mb" in figure:
+        told.append(f"and {_number(figure['spares_mb'])} MB for the process kept ready")
     if "ledger_after_s" in figure:
         told.append(f"all 10,000 in the ledger after {figure['ledger_after_s']:.1f} s")
         told.append(f"all run after {figure['completed_after_s']:.0f} s")
