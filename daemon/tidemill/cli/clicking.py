@@ -8,10 +8,11 @@ import click
 
 from tidemill.cli import exits
 from tidemill.cli.invocation import Invocation
-from tidemill.cli.program import EXAMPLES, SECTIONS, SUMMARIES, load
+from tidemill.cli.overview import overview
+from tidemill.cli.program import SUMMARIES, load
 from tidemill.cli.quick import COMPLETION, PLACES
 from tidemill.cli.suggestions import did_you_mean
-from tidemill.cli.terminal import columns, complain, neutral_lines, say
+from tidemill.cli.terminal import complain, help_width, neutral_lines, say
 from tidemill.cli.verb import Choice, FilePath, Kind, Number, Parameter, Verb
 
 _EXAMPLE_COLUMNS: Final = 44
@@ -55,18 +56,9 @@ class Program(click.Group):
             ctx.fail(f"there is no command {name!r}{did_you_mean(name, SUMMARIES)}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands by section."""
-        for section, commands in SECTIONS.items():
-            with formatter.section(section):
-                formatter.write_dl(list(commands.items()))
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        with formatter.section("Examples"):
-            formatter.write_dl(EXAMPLES, col_max=_EXAMPLE_COLUMNS)
-        formatter.write_paragraph()
-        formatter.write_text("RUN is a run's id, its first letters, 'last', or FLOW@last.")
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what is written without click, too."""
+        formatter.write(overview(formatter.width))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete the commands without importing any."""
@@ -90,10 +82,10 @@ _PATH: Final = click.Path(path_type=Path)
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", type=_PATH, metavar="FILE", help="The configuration file. [env: TIDEMILL_CONFIG]")
-@click.option("--flows", type=_PATH, metavar="DIR", help="The watched folder. [env: TIDEMILL_FLOWS_DIR]")
-@click.option("--state", type=_PATH, metavar="DIR", help="The state directory. [env: TIDEMILL_STATE_DIR]")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.option("--config", type=_PATH)
+@click.option("--flows", type=_PATH)
+@click.option("--state", type=_PATH)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
 @click.pass_context
 def program(ctx: click.Context, config: Path | None, flows: Path | None, state: Path | None) -> None:
     """Run the flow files of a folder on time, and remember every run."""
@@ -104,8 +96,6 @@ def program(ctx: click.Context, config: Path | None, flows: Path | None, state: 
 
 def run_by_click(arguments: Sequence[str], invocation: Invocation | None) -> object:
     """Run the line as click reads it; return what the command returns, or the code of a line that is wrong."""
-    # The width as click computes it, without the module that it would import to know it.
-    width = max(min(columns(), 80) - 2, 50)
     try:
         return program.main(
             list(arguments) or ["--help"],
@@ -113,7 +103,7 @@ def run_by_click(arguments: Sequence[str], invocation: Invocation | None) -> obj
             COMPLETION,
             standalone_mode=False,
             obj=invocation,
-            terminal_width=width,
+            terminal_width=help_width(),
         )
     except click.Abort:
         raise KeyboardInterrupt from None

@@ -4,13 +4,16 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from tidemill.cli import exits
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.program import load
-from tidemill.cli.quick import Unusual, split, values
-from tidemill.cli.terminal import complain
+from tidemill.cli.quick import COMPLETION, Unusual, split, values
+from tidemill.cli.terminal import complain, help_width, say
 from tidemill.domain.errors import TidemillError
+
+_ASKS_FOR_HELP: Final = ([], ["--help"], ["-h"])
 
 
 def main(arguments: Sequence[str] | None = None, invocation: Invocation | None = None) -> int:
@@ -36,6 +39,11 @@ def main(arguments: Sequence[str] | None = None, invocation: Invocation | None =
 
 def _run(arguments: Sequence[str], invocation: Invocation | None) -> object:
     """Run a line that is plainly right by ourselves, any other by click."""
+    if list(arguments) in _ASKS_FOR_HELP and COMPLETION not in os.environ:
+        from tidemill.cli.overview import overview
+
+        say(overview(help_width()))
+        return exits.DONE
     try:
         places, name, rest = split(arguments)
         verb = load(name)

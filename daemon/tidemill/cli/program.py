@@ -42,6 +42,15 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
 
 SUMMARIES: Final = {name: told for section in SECTIONS.values() for name, told in section.items()}
 
+OPTIONS: Final = (
+    ("--config FILE", "The configuration file. [env: TIDEMILL_CONFIG]"),
+    ("--flows DIR", "The watched folder. [env: TIDEMILL_FLOWS_DIR]"),
+    ("--state DIR", "The state directory. [env: TIDEMILL_STATE_DIR]"),
+    ("--version", "Print it."),
+    ("-h, --help", "Show this message and exit."),
+)
+"""What stands before the command."""
+
 EXAMPLES: Final = (
     ("tidemill flows", "which flows there are, and when they run next"),
     ("tidemill run nightly --wait", "run one now, and see it through"),

@@ -77,6 +77,11 @@ def width() -> int | None:
     return max(40, columns())
 
 
+def help_width() -> int:
+    """Return how wide help is written: as click would, without the module that it imports to know it."""
+    return max(min(columns(), 80) - 2, 50)
+
+
 def columns() -> int:
     """Return the terminal's columns: COLUMNS, else what the terminal says, else 80. shutil would cost 3 ms more."""
     if (told := os.environ.get("COLUMNS", "")).isdigit() and int(told) > 0:
