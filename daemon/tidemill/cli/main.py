@@ -13,7 +13,7 @@ from tidemill.cli.quick import COMPLETION, Unusual, split, values
 from tidemill.cli.terminal import complain, help_width, say
 from tidemill.domain.errors import TidemillError
 
-_ASKS_FOR_HELP: Final = ([], ["--help"], ["-h"])
+_ASKS_FOR_HELP: Final[tuple[list[str], ...]] = ([], ["--help"], ["-h"])
 
 
 def main(arguments: Sequence[str] | None = None, invocation: Invocation | None = None) -> int:
