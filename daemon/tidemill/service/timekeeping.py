@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.identifiers import new_run_id
-from tidemill.domain.outcomes import Trigger
+from tidemill.domain.outcomes import Catchup, Trigger
 from tidemill.domain.schedules import ScheduleSpec
 from tidemill.domain.times import to_micros
 from tidemill.history.records import NewOccurrence
@@ -120,7 +120,7 @@ class Timekeeper:
         end: datetime,
         why: str = "the daemon was not running",
     ) -> list[Verdict]:
-        return plan_catchup(
+        verdicts = plan_catchup(
             spec,
             cursor,
             end,
@@ -130,6 +130,20 @@ class Timekeeper:
             paused=flow.paused_at is not None,
             why=why,
         )
+        if verdicts and verdicts[-1].starts and flow.manifest.catchup == Catchup.LATEST:
+            verdicts[-1] = self._heed_overlap(flow, spec, verdicts[-1])
+        return verdicts
+
+    def _heed_overlap(self, flow: KnownFlow, spec: ScheduleSpec, late: Verdict) -> Verdict:
+        """Let the policy decide about a moment that is made up for while a run of the flow is still going.
+
+        Runs that wait do not count: they make up for moments of the flow's other schedules.
+        """
+        facts = replace(self._facts(flow, spec), queued_runs=0, grace=None)
+        judged = judge(late.moment, late.moment, facts)
+        if judged.starts:
+            return replace(late, cancel_live=judged.cancel_live, queue=judged.queue)
+        return replace(late, outcome=judged.outcome, reason=judged.reason, starts=False)
 
     def _facts(self, flow: KnownFlow, spec: ScheduleSpec) -> FlowFacts:
         manifest = flow.manifest

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.outcomes import Outcome
 from tidemill.domain.schedules import every
@@ -85,3 +86,34 @@ def test_without_jitter_everything_up_to_now_is_caught_up(keeper):
     made = keeper(every(seconds=10, anchor=NOW))
     assert made.catch_up(made.flow, 1, ago(15), NOW) == NOW
     assert [moment for moment, _ in made.recorded] == [ago(10), NOW]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "outcome", "cancelled"),
+    [
+        ("skip", Outcome.SKIPPED, []),
+        ("queue", Outcome.LATE, []),
+        ("allow", Outcome.LATE, []),
+        ("cancel", Outcome.LATE, ["old"]),
+    ],
+)
+def test_what_is_made_up_for_heeds_a_run_that_is_still_going(keeper, monkeypatch, overlap, outcome, cancelled):
+    made = keeper(every(seconds=10, anchor=NOW), overlap=overlap)
+    old, ended = ActiveRun("old", "f", id=1), []
+    monkeypatch.setattr(made._dispatcher, "live_of", lambda flow: [old])
+    monkeypatch.setattr(made._dispatcher, "active_of", lambda flow: [old], raising=False)
+    monkeypatch.setattr(made._dispatcher, "cancel", lambda uid, reason: ended.append(uid), raising=False)
+
+    made.catch_up(made.flow, 1, ago(35), NOW)
+
+    assert [found for _, found in made.recorded] == [Outcome.COALESCED] * 3 + [outcome]
+    assert ended == cancelled
+
+
+def test_what_is_made_up_for_does_not_mind_the_flows_other_schedules(keeper):
+    made = keeper(every(seconds=10, anchor=NOW), overlap="skip")
+    made._dispatcher.admitted.append(ActiveRun("other", "f"))
+
+    made.catch_up(made.flow, 1, ago(15), NOW)
+
+    assert made.recorded[-1] == (NOW, Outcome.LATE)
