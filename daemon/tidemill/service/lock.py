@@ -2,12 +2,17 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from tidemill.config.paths import StatePaths
 from tidemill.domain.errors import AlreadyRunning, StateDirectoryError
+
+PATIENCE: Final = 40
+PAUSE: Final = 0.05
+"""Looks, and seconds between them, until the holder of the lock has told who it is."""
 
 
 def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
@@ -20,9 +25,9 @@ def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
             folder.mkdir(mode=0o700, parents=folder == paths.root, exist_ok=True)
         if paths.root.stat().st_uid == os.geteuid():
             paths.root.chmod(0o711 if passable else 0o700)
-        probe = paths.root / ".probe"
+        probe = paths.root / f".probe.{os.getpid()}"
         probe.touch(mode=0o600)
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise StateDirectoryError(
             f"the state directory {paths.root} cannot be written ({error.strerror}); "
@@ -61,7 +66,7 @@ class StateLock:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise AlreadyRunning(self._paths.root, read_pid(self._paths.pid_file)) from None
+            raise AlreadyRunning(self._paths.root, _holder(self._paths.pid_file)) from None
         self._fd = fd
         return self
 
@@ -79,6 +84,16 @@ class StateLock:
                 self._paths.pid_file.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = None
+
+
+def _holder(path: Path) -> int | None:
+    """Return the pid of the daemon that holds the lock; one that has just taken it writes its pid in a moment."""
+    for _ in range(PATIENCE):
+        pid = read_pid(path)
+        if pid is not None and Path(f"/proc/{pid}").exists():
+            return pid
+        time.sleep(PAUSE)
+    return None
 
 
 def read_pid(path: Path) -> int | None:
