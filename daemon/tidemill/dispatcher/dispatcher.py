@@ -253,7 +253,6 @@ class Dispatcher:
             return State.CANCELLED
         if not run.cancelled:
             run.cancelled = True
-            run.note = reason
             run.state = State.CANCELLING
             self._records.note_state(run, State.CANCELLING, reason)
             self._ask_to_stop(run)

@@ -45,7 +45,6 @@ class ActiveRun:
     """Its process is gone."""
     reminded: bool = False
     """It was asked to stop a second time."""
-    note: str = ""
     journal: Path | None = None
     """Its own record, where that is not at the usual place."""
 

@@ -38,10 +38,6 @@ class Graph:
     flow: Flow
     nodes: list[Node]
 
-    def index_of(self, task: Task) -> int:
-        """Return the place of *task*."""
-        return next(node.index for node in self.nodes if node.task is task)
-
 
 @dataclass(slots=True)
 class _Wiring:

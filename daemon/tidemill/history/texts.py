@@ -32,11 +32,6 @@ def from_error(error: ErrorInfo | None) -> str | None:
     return json.dumps((error.type, message, traceback))
 
 
-def to_error(text: str | None) -> ErrorInfo | None:
-    """Return the error that :func:`from_error` wrote."""
-    return None if text is None else ErrorInfo(*json.loads(text))
-
-
 def from_value(value: Any) -> str | None:
     """Return structured data as JSON; nothing for what is empty."""
     return json.dumps(value) if value else None

@@ -99,6 +99,5 @@ def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
         priority=stored.priority,
         state=stored.state,
         cancelled=stored.state is State.CANCELLING,
-        note=stored.note or "",
         journal=Path(stored.journal) if stored.journal else None,
     )
