@@ -18,10 +18,10 @@ from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.function_run import await_task, call_task, submit_task
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invoking import in_event_loop
-from tidemill.engine.results import ResultPlace
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 from tidemill.engine.verdicts import Verdict
+from tidemill.storage.places import ResultPlace
 
 _ASYNC_FLAG = 0x80
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tidemill.domain.results import ErrorInfo
+from tidemill.domain.texts import shorten
 
 if TYPE_CHECKING:
     from traceback import TracebackException
@@ -66,10 +67,3 @@ def line_in(error: BaseException, path: str) -> int | None:
             line = step.tb_lineno
         step = step.tb_next
     return line
-
-
-def shorten(text: str, limit: int) -> str:
-    """Cut *text* to *limit* characters, its middle first, and make it storable."""
-    if len(text) > limit:
-        text = f"{text[: limit // 2]}\n… {len(text) - limit} characters left out …\n{text[-limit // 2 :]}"
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -28,7 +28,6 @@ from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.loading import load_file
-from tidemill.engine.results import HistoryResult
 from tidemill.engine.run import Run
 from tidemill.engine.spawned import prepare_children
 from tidemill.engine.threads import adopt_threads
@@ -36,6 +35,7 @@ from tidemill.engine.verdicts import Verdict, judge_interruption
 from tidemill.engine.warden import IGNORE, Call, set_handler
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
+from tidemill.storage.history import HistoryResult
 
 
 def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, terminal: bool = False) -> State:

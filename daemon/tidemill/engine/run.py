@@ -14,8 +14,8 @@ from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.pool import Pool
-from tidemill.engine.results import ResultPlace
 from tidemill.engine.warden import Call, Warden
+from tidemill.storage.places import ResultPlace
 
 
 class EventSink(Protocol):

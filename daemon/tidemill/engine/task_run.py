@@ -12,10 +12,10 @@ from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.invoking import invoke_code
-from tidemill.engine.results import NOTHING
 from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
 from tidemill.engine.warden import Call, pending_interrupt
+from tidemill.storage.history import NOTHING
 
 _ENDED: Final = frozenset(state for state in State if state.is_terminal)
 

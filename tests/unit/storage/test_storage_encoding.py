@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.domain.results import ResultInfo
-from tidemill.engine.encoding import UnstorableError, decode, encode, look, preview
-from tidemill.engine.results import HistoryResult, LocalResult, ResultError, ResultPlace
+from tidemill.storage.encoding import UnstorableError, decode, encode
+from tidemill.storage.previews import look, preview
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.dates(),
@@ -86,43 +85,3 @@ def test_previews_are_short_and_survive_a_broken_repr():
     assert len(look("x" * 10_000)) <= 1000
     encoding, data = encode("é" * 5000)
     assert len(preview("é" * 5000, encoding, data)) == 1000
-
-
-@pytest.fixture
-def place(tmp_path):
-    return ResultPlace("my flow", "0123456789", "load/../rows", 3, tmp_path / "flows")
-
-
-def test_a_local_result_is_written_below_the_flow_file_s_folder(place):
-    handler = LocalResult(dir="./out")
-
-    info = handler.write({"a": 1}, place)
-
-    path = place.folder / "out" / "my_flow-0123456789-load_.._rows.json"
-    assert (info.handler, info.location, info.encoding) == ("LocalResult", str(path), "json")
-    assert handler.read(info) == {"a": 1}
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_a_local_result_that_cannot_be_pickled_is_refused(place):
-    with pytest.raises(ResultError, match="cannot be written to out"):
-        LocalResult("out").write((n for n in ()), place)
-
-
-def test_the_history_keeps_small_results_and_sends_large_ones_to_files(tmp_path, place):
-    handler = HistoryResult(tmp_path / "results", inline_limit=10)
-
-    small, large, pickled = handler.write([1], place), handler.write("x" * 20, place), handler.write((1,), place)
-
-    assert (small.handler, small.value, small.location) == ("history", "[1]", None)
-    assert (large.handler, large.value) == ("file", None)
-    assert [handler.read(info) for info in (small, large, pickled)] == [[1], "x" * 20, (1,)]
-
-
-def test_a_result_that_is_gone_is_refused_with_its_place(tmp_path):
-    info = ResultInfo("file", str(tmp_path / "gone.json"), 1, "", "json")
-
-    with pytest.raises(ResultError, match=r"gone\.json"):
-        HistoryResult(tmp_path).read(info)
-    with pytest.raises(ResultError, match="not kept"):
-        HistoryResult(tmp_path).read(ResultInfo("none", None, 0, "", "none"))

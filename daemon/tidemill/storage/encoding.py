@@ -1,14 +1,10 @@
-"""The stored forms of a value: JSON when it is exactly JSON, else a pickle; and what a person may see of it."""
+"""The stored forms of a value: JSON when it is exactly JSON, else a pickle."""
 
-import reprlib
 from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
-from tidemill.engine.failures import shorten
-
-PREVIEW_LIMIT: Final = 1000
 _INT_LIMIT: Final = 2**63
 _json = msgspec.json.Encoder().encode
 
@@ -42,26 +38,6 @@ def is_json(value: Any) -> bool:
         return _is_json(value)
     except RecursionError:
         return False
-
-
-def preview(value: Any, encoding: str, data: bytes) -> str:
-    """Return readable text of at most a thousand characters."""
-    if encoding == "json":
-        text = data[: 4 * PREVIEW_LIMIT].decode("utf-8", "ignore")
-        return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
-    return look(value)
-
-
-def look(value: Any) -> str:
-    """Return how *value* looks, shortened, whatever its own method does."""
-    short = reprlib.Repr()
-    short.maxother = short.maxstring = short.maxlong = PREVIEW_LIMIT
-    short.maxlist = short.maxtuple = short.maxset = short.maxfrozenset = short.maxdict = 50
-    try:
-        text = shorten(short.repr(value), 10 * PREVIEW_LIMIT)
-    except BaseException as error:
-        text = f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
-    return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
 
 
 def _is_json(value: Any) -> bool:

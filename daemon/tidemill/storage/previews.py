@@ -1,0 +1,28 @@
+"""What a person may see of a value, made when it is written, so that reading a history never unpickles."""
+
+import reprlib
+from typing import Any, Final
+
+from tidemill.domain.texts import shorten
+
+PREVIEW_LIMIT: Final = 1000
+
+
+def preview(value: Any, encoding: str, data: bytes) -> str:
+    """Return readable text of at most a thousand characters."""
+    if encoding == "json":
+        text = data[: 4 * PREVIEW_LIMIT].decode("utf-8", "ignore")
+        return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
+    return look(value)
+
+
+def look(value: Any) -> str:
+    """Return how *value* looks, shortened, whatever its own method does."""
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = short.maxlong = PREVIEW_LIMIT
+    short.maxlist = short.maxtuple = short.maxset = short.maxfrozenset = short.maxdict = 50
+    try:
+        text = shorten(short.repr(value), 10 * PREVIEW_LIMIT)
+    except BaseException as error:
+        text = f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
+    return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
