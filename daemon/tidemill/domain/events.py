@@ -5,7 +5,7 @@ a run writes two of them for every task.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tidemill.domain.results import ErrorInfo, ResultInfo
 
@@ -20,6 +20,28 @@ class RunStarted(NamedTuple):
     boot_id: str
 
 
+class RunNamed(NamedTuple):
+    """The run has the name that the flow's ``flow_run_name`` makes of its parameters."""
+
+    at: int
+    name: str
+
+
+class SubflowStarted(NamedTuple):
+    """A flow called inside a run begins, as a run of its own. The first event of a child; occurs only wrapped."""
+
+    at: int
+    parent: str
+    """The id of the run that called it, which may be a child too."""
+    index: int  # type: ignore[assignment]  # nobody looks for a value in an event, so tuple.index may go
+    """The place in the calling run of the task run that stands for it."""
+    flow: str
+    parameters: dict[str, Any]
+    """As JSON can hold them."""
+    name: str | None = None
+    """As in RunNamed."""
+
+
 class TaskStarted(NamedTuple):
     """An attempt of a task begins."""
 
@@ -31,6 +53,10 @@ class TaskStarted(NamedTuple):
     """From 1."""
     deadline: int | None = None
     """When the attempt's time-out ends it."""
+    run_name: str | None = None
+    """The name that the task's ``task_run_name`` makes of its arguments."""
+    subflow: str | None = None
+    """The id of the child run it stands for."""
 
 
 class TaskRetrying(NamedTuple):
@@ -57,6 +83,8 @@ class TaskEnded(NamedTuple):
     """When its first attempt began."""
     error: ErrorInfo | None = None
     result: ResultInfo | None = None
+    run_name: str | None = None
+    subflow: str | None = None
 
 
 class RunRetrying(NamedTuple):
@@ -76,7 +104,7 @@ class RunNoted(NamedTuple):
 
 
 class RunEnded(NamedTuple):
-    """The run came to its end as the engine saw it. The last line of a journal."""
+    """The run came to its end as the engine saw it. The last line of a journal, unless it is a child's."""
 
     at: int
     state: str
@@ -84,10 +112,30 @@ class RunEnded(NamedTuple):
     result: ResultInfo | None = None
 
 
-Event = RunStarted | TaskStarted | TaskRetrying | TaskEnded | RunRetrying | RunNoted | RunEnded
+OwnEvent = (
+    RunStarted | RunNamed | SubflowStarted | TaskStarted | TaskRetrying | TaskEnded | RunRetrying | RunNoted | RunEnded
+)
 
-EVENTS: Final[Mapping[str, type[Event]]] = {
+
+class OfSubflow(NamedTuple):
+    """What happened in a child run: a flow called inside the run whose journal this is, at whatever depth."""
+
+    run: str
+    """The child's id."""
+    event: OwnEvent
+
+    @property
+    def at(self) -> int:
+        """When it happened."""
+        return self.event.at
+
+
+Event = OwnEvent | OfSubflow
+
+EVENTS: Final[Mapping[str, type[OwnEvent]]] = {
     "run_started": RunStarted,
+    "run_named": RunNamed,
+    "subflow_started": SubflowStarted,
     "task_started": TaskStarted,
     "task_retrying": TaskRetrying,
     "task_ended": TaskEnded,

@@ -34,6 +34,8 @@ class Trigger(StrEnum):
     RETRY = "retry"
     BACKFILL = "backfill"
     EVENT = "event"
+    SUBFLOW = "subflow"
+    """Another run called the flow, and carried it out in its own process."""
 
 
 class Catchup(StrEnum):

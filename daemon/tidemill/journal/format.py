@@ -1,5 +1,6 @@
 """One event, one line of JSON: an array of the event's name and its fields.
 
+An event of a child run is wrapped: ``["of_subflow", run, name, *fields]``.
 Lines stay within 4 kB, so that a single write appends them whole. A longer event is kept in the file
 beside the journal, and its line only points there: ``["beside", offset, length]``.
 """
@@ -11,12 +12,12 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.events import EVENTS, Event
+from tidemill.domain.events import EVENTS, Event, OfSubflow, OwnEvent
 
 LINE_LIMIT: Final = 4096
 BESIDE: Final = "beside"
-_NAMES: Final[Mapping[type[Event], str]] = {kind: name for name, kind in EVENTS.items()}
-_LENGTHS: Final[Mapping[str, int]] = {name: len(kind._fields) for name, kind in EVENTS.items()}
+OF_SUBFLOW: Final = "of_subflow"
+_HEADS: Final[Mapping[type[Event], bytes]] = {kind: f'["{name}",'.encode() for name, kind in EVENTS.items()}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -49,9 +50,9 @@ def beside(journal: Path | str) -> Path:
 def encode(event: Event) -> bytes:
     """Write *event* as one line, whatever its length."""
     try:
-        return _encode((_NAMES[type(event)], *event)) + b"\n"
+        return _line(event)
     except UnicodeEncodeError:  # a lone surrogate, as undecodable file names have
-        return _encode(_printable((_NAMES[type(event)], *event))) + b"\n"
+        return _line(_printable(event))
 
 
 def encode_reference(place: Beside) -> bytes:
@@ -63,19 +64,43 @@ def decode(line: bytes) -> Event | Beside | Unknown:
     """Read one line; fields that a later version added at the end are dropped."""
     try:
         name, *fields = _decode(line)
+        if name in EVENTS:
+            return _event(name, fields)
+        if name == OF_SUBFLOW:
+            run, name, *fields = fields
+            return OfSubflow(msgspec.convert(run, str), _event(name, fields)) if name in EVENTS else _unknown(name)
         if name == BESIDE:
             return Beside(*msgspec.convert(fields[:2], tuple[_Place, _Place]))
-        if name not in EVENTS:
-            return Unknown(msgspec.convert(name, str))
-        return msgspec.convert(fields[: _LENGTHS[name]], EVENTS[name])
+        return _unknown(name)
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise DamageError(f"not an event: {line[:60]!r}") from error
+
+
+def _line(event: Event) -> bytes:
+    # An event is a tuple, which is written as an array: only its name has to be put in front.
+    if type(event) is OfSubflow:
+        return b'["of_subflow",%b,%b' % (_encode(event.run), _line(event.event)[1:])
+    return b"%b%b\n" % (_HEADS[type(event)], _encode(event)[1:])
+
+
+def _event(name: str, fields: list[Any]) -> OwnEvent:
+    kind = EVENTS[name]
+    return msgspec.convert(fields[: len(kind._fields)], kind)
+
+
+def _unknown(name: Any) -> Unknown:
+    return Unknown(msgspec.convert(name, str))
 
 
 def _printable(value: Any) -> Any:
     """Replace what UTF-8 cannot hold, at any depth."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
     if isinstance(value, tuple):
-        return tuple(_printable(item) for item in value)
+        items = map(_printable, value)
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return value

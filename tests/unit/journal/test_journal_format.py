@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 
 from tidemill.domain.events import (
     EVENTS,
+    OfSubflow,
     RunEnded,
+    RunNamed,
     RunNoted,
     RunRetrying,
     RunStarted,
+    SubflowStarted,
     TaskEnded,
     TaskRetrying,
     TaskStarted,
@@ -22,11 +25,16 @@ SAMPLES = [
     RunStarted(1_700_000_000_000_000, 42, 1234, "b00t"),
     TaskStarted(1, 0, "extract", 1, 99),
     TaskStarted(1, 0, "extract", 1),
+    TaskStarted(1, 0, "extract", 1, None, "extract of Monday", "k3f0000001"),
     TaskRetrying(2, 0, "extract", 1, 5, ERROR),
     TaskEnded(3, 0, "extract", "failed", 2, 1, ERROR, None),
     TaskEnded(3, 0, "extract", "completed", 1, 1, None, RESULT),
     TaskEnded(3, 1, "load", "upstream_failed", 0),
+    TaskEnded(3, 2, "load", "completed", 1, 1, None, RESULT, "load of Monday", "k3f0000001"),
     RunRetrying(4, 1, 9, ERROR),
+    RunNamed(4, "Monday's"),
+    SubflowStarted(4, "k3f0000000", 2, "load", {"day": "Monday", "rows": [1, 2.5, None], "deep": {"a": {}}}, "name"),
+    SubflowStarted(4, "k3f0000000", 2, "load", {}),
     RunNoted(5, "the log was truncated"),
     RunEnded(6, "failed", ERROR),
     RunEnded(6, "completed", None, RESULT),
@@ -47,6 +55,18 @@ def test_an_event_comes_back_as_it_was(event):
     assert type(back) is type(event)
 
 
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+def test_an_event_of_a_child_run_comes_back_as_it_was(event):
+    wrapped = OfSubflow("k3f0000001", event)
+    line = encode(wrapped)
+    assert msgspec.json.decode(line) == ["of_subflow", "k3f0000001", *msgspec.json.decode(encode(event))]
+    assert line.count(b"\n") == 1
+    back = decode(line)
+    assert back == wrapped
+    assert type(back.event) is type(event)
+    assert back.at == event.at
+
+
 @given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))
 def test_any_text_stays_in_its_line(name, message):
     event = TaskRetrying(1, 2, name, 3, 4, ErrorInfo("E", message))
@@ -61,6 +81,13 @@ def test_text_that_utf8_cannot_hold_is_written_readably():
     assert back.error == ErrorInfo("OSError", "\\ud800")
 
 
+def test_parameters_that_utf8_cannot_hold_are_written_readably():
+    event = SubflowStarted(1, "a", 0, "f", {"\ud800": ["\udcff", {"deep": "\ud801"}], "plain": True}, None)
+    back = decode(encode(OfSubflow("b", event)))
+    assert isinstance(back, OfSubflow)
+    assert back.event.parameters == {"\\ud800": ["\\udcff", {"deep": "\\ud801"}], "plain": True}
+
+
 def test_fields_that_a_later_version_added_are_dropped():
     line = msgspec.json.encode(["run_noted", 5, "hello", "later", {"even": "more"}])
     assert decode(line) == RunNoted(5, "hello")
@@ -68,10 +95,17 @@ def test_fields_that_a_later_version_added_are_dropped():
 
 def test_fields_that_an_earlier_version_did_not_have_take_their_defaults():
     assert decode(b'["run_ended",6,"completed"]') == RunEnded(6, "completed", None, None)
+    assert decode(b'["task_started",1,0,"extract",1,99]') == TaskStarted(1, 0, "extract", 1, 99)
+    ended = b'["task_ended",3,0,"extract","completed",1,1,null,["history",null,4,"null","json","null"]]'
+    assert decode(ended) == TaskEnded(3, 0, "extract", "completed", 1, 1, None, RESULT)
 
 
 def test_an_event_of_a_later_version_is_unknown_not_damaged():
     assert decode(b'["run_danced",1,2]') == Unknown("run_danced")
+    assert decode(b'["of_subflow","k3f0000001","run_danced",1,2]') == Unknown("run_danced")
+    assert decode(b'["of_subflow","a","of_subflow","b","run_noted",5,"hello"]') == Unknown("of_subflow")
+    line = b'["of_subflow","k3f0000001","run_noted",5,"hello","later"]'
+    assert decode(line) == OfSubflow("k3f0000001", RunNoted(5, "hello"))
 
 
 def test_a_reference_comes_back():
@@ -93,6 +127,11 @@ def test_a_reference_comes_back():
         b'[["run_noted"], 1]',
         b'["run_noted",5,"hal',
         b'["beside", 1]',
+        b'["of_subflow"]',
+        b'["of_subflow","k3f0000001"]',
+        b'["of_subflow","k3f0000001","run_noted"]',
+        b'["of_subflow",7,"run_noted",5,"hello"]',
+        b'["of_subflow","k3f0000001",["run_noted"],5,"hello"]',
         b'["beside", -1, "x"]',
         b'["run_noted",5,"\xff\xfe"]',
         b"\0" * 512,

@@ -4,7 +4,16 @@ import threading
 
 import pytest
 
-from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskEnded, TaskStarted
+from tidemill.domain.events import (
+    OfSubflow,
+    RunEnded,
+    RunNamed,
+    RunNoted,
+    RunStarted,
+    SubflowStarted,
+    TaskEnded,
+    TaskStarted,
+)
 from tidemill.domain.results import ErrorInfo
 from tidemill.journal import writer as writing
 from tidemill.journal.format import LINE_LIMIT, beside
@@ -78,6 +87,13 @@ def test_a_long_event_finds_its_place_when_only_the_open_file_is_given(path):
     writer.close()
 
 
+def test_a_childs_long_parameters_are_kept_beside(path):
+    event = OfSubflow("k3f0000001", SubflowStarted(1, "k3f0000000", 0, "child", {"rows": list(range(5000))}))
+    JournalWriter(path).write(event)
+    assert len(path.read_bytes()) <= LINE_LIMIT
+    assert read(path) == [event]
+
+
 def test_a_writer_that_goes_on_in_a_journal_goes_on_beside_it_too(path):
     first, second = RunNoted(1, "a" * 5000), RunNoted(2, "b" * 5000)
     for event in (first, second):
@@ -108,6 +124,23 @@ def test_task_events_are_hinted_now_and_then(path, hint):
     for at in range(5_000_000, 5_020_000, 100):
         writer.write(TaskStarted(at, 0, "t", 1))
     assert hints(hint) == 2
+
+
+def test_child_runs_come_and_go_like_tasks(path, hint, monkeypatch):
+    synced = []
+    monkeypatch.setattr(writing.os, "fdatasync", synced.append)
+    writer = JournalWriter(path, hint)
+    for at in range(5_000_000, 5_020_000, 400):
+        writer.write(OfSubflow("k3f0000001", SubflowStarted(at, "k3f0000000", 0, "child", {})))
+        writer.write(RunNamed(at + 100, "Monday's"))
+        writer.write(OfSubflow("k3f0000001", RunNoted(at + 200, "hello")))
+        writer.write(OfSubflow("k3f0000001", RunEnded(at + 300, "completed")))
+    assert hints(hint) == 2
+    alone = JournalWriter(path)
+    alone.write(OfSubflow("k3f0000001", RunEnded(5_020_000, "completed")))
+    assert synced == []
+    alone.write(RunEnded(5_020_001, "completed"))
+    assert len(synced) == 1
 
 
 def test_a_clock_set_back_does_not_end_the_hints(path, hint):
