@@ -13,6 +13,13 @@ class FinishedTask:
     index: int
     name: str
     result: ResultInfo | None
+    within: tuple[int, ...] = ()
+    """The places of the sub-flows it is part of, outermost first; empty for the run's own tasks."""
+    occurrence: int = 1
+    """It is the n-th task run of its name there, in the order of their places, whatever became of the others.
+
+    By this and its name it is known again: the run's other tasks may have changed its place.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ import json
 from typing import Any, Final
 
 from tidemill.domain.errors import HistoryError, NotFound
-from tidemill.domain.results import ErrorInfo, ResultInfo
-from tidemill.domain.runs import FinishedTask, ProcessName
-from tidemill.domain.states import STEPS, SUCCESSES, State
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.runs import ProcessName
+from tidemill.domain.states import STEPS, State
 from tidemill.history.records import NewRun, StoredRun
-from tidemill.history.statements import Row, Statements
+from tidemill.history.resuming import Resuming
+from tidemill.history.statements import Row
 from tidemill.history.steps import FORSAKEN, SOURCES, listed
 from tidemill.history.texts import from_error, from_value, storable
 
@@ -31,7 +32,7 @@ _NOTE: Final = (
 )
 
 
-class RunWriting(Statements):
+class RunWriting(Resuming):
     """The sentences about runs."""
 
     _flow_ids: dict[str, int]
@@ -130,22 +131,6 @@ class RunWriting(Statements):
         if row is None:
             raise NotFound(f"there is no run {uid}")
         return _stored(row)
-
-    def load_finished_tasks(self, uid: str) -> tuple[FinishedTask, ...]:
-        """Return the tasks a retry of the run must not execute again, from it and the runs it retried itself."""
-        found: dict[int, FinishedTask] = {}
-        row = self.row("SELECT id, parent_id FROM runs WHERE uid = ?", (uid,))
-        while row is not None:
-            for index, name, *result in self.rows(
-                "SELECT t.idx, t.name, s.handler, s.location, s.size, s.preview, s.encoding, s.value FROM task_runs t"
-                " LEFT JOIN results s ON s.run_id = t.run_id AND s.idx = t.idx"
-                f" WHERE t.run_id = ? AND t.state IN ({listed(SUCCESSES)})",
-                (row[0],),
-            ):
-                info = None if result[0] is None else ResultInfo(*result)
-                found.setdefault(index, FinishedTask(index, name, info))
-            row = None if row[1] is None else self.row("SELECT id, parent_id FROM runs WHERE id = ?", (row[1],))
-        return tuple(found[index] for index in sorted(found))
 
     def run_id(self, uid: str) -> int:
         """Return the key of the run with the id *uid*."""

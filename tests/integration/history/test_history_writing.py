@@ -9,8 +9,8 @@ from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.events import RunStarted, TaskEnded, TaskStarted
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem
 from tidemill.domain.outcomes import Outcome
-from tidemill.domain.results import ErrorInfo, ResultInfo
-from tidemill.domain.runs import FinishedTask, ProcessName
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.runs import ProcessName
 from tidemill.domain.schedules import cron, every
 from tidemill.domain.states import STEPS, State
 from tidemill.history.records import NewOccurrence, NewRun
@@ -139,23 +139,6 @@ def test_the_tasks_of_a_run_that_died_end_with_it(lab):
 
     tasks = lab.read(lambda r: r.run_detail("k3f0000000"))["tasks"]
     assert [task["state"] for task in tasks] == ["completed", "crashed"]
-
-
-def test_a_retry_learns_what_the_runs_before_it_finished(lab):
-    first = lab.add_run("aaa0000000")
-    kept = ResultInfo("history", None, 1, "1", "json", "1")
-    lab.record(first, "aaa0000000", TaskEnded(NOON, 0, "a", "completed", 1, NOON, None, kept))
-    second = lab.add_run("bbb0000000", parent="aaa0000000", trigger="retry")
-    lab.record(
-        second,
-        "bbb0000000",
-        TaskEnded(NOON, 1, "b", "cached", 0),
-        TaskEnded(NOON, 2, "c", "failed", 1, NOON, ErrorInfo("E", "no")),
-    )
-
-    finished = lab.write(lambda w: w.load_finished_tasks("bbb0000000"))
-
-    assert finished == (FinishedTask(0, "a", kept), FinishedTask(1, "b", None))
 
 
 def test_a_run_made_in_a_terminal_is_adopted(lab):
