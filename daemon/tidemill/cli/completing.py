@@ -42,7 +42,8 @@ def complete_task(ctx: click.Context, _param: click.Parameter, incomplete: str) 
 
     try:
         reader = _invocation(ctx).reader
-        names = dict.fromkeys(task["name"] for task in reader.run_detail(reader.find_run(ctx.params["run"]))["tasks"])
+        run = reader.find_run(ctx.params.get("run") or ctx.params["name"])
+        names = dict.fromkeys(task["name"] for task in reader.run_detail(run)["tasks"])
         return [CompletionItem(neutral(name)) for name in names if name.startswith(incomplete)]
     except Exception:
         return []

@@ -42,7 +42,7 @@ def duration(seconds: float | None) -> str:
     """Return a measured time: ``12 ms``, ``3.4 s``, ``2 min 5 s``, ``1 h 3 min``."""
     if seconds is None:
         return ""
-    if seconds < 1:
+    if round(seconds, 3) < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"

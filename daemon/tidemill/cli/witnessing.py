@@ -9,8 +9,8 @@ from tidemill.cli.finding import Record
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.logfiles import lines, pieces
 from tidemill.cli.phrasing import duration
-from tidemill.cli.runviews import outcome_cell
 from tidemill.cli.states import state_text
+from tidemill.cli.taskviews import outcome_cell
 from tidemill.cli.terminal import cells, cut, is_terminal, neutral, neutral_lines, say, style, width
 
 _SUCCESSES = frozenset({"completed", "cached"})

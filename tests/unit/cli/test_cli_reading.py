@@ -527,27 +527,6 @@ def test_a_name_that_is_a_broken_files_is_told_so(tidemill, add_flow):
         assert (ended.code, ended.err.count("sub/bad.py:9: no module named x")) == (4, 1)
 
 
-def test_a_run_of_ten_thousand_tasks_is_told_in_a_hundred_lines_failures_first(tidemill, add_run, task):
-    error = {"type": "ValueError", "message": "no", "traceback": "Traceback: no"}
-    tasks = [
-        task("load", number, **({"state": "failed", "error": error} if number % 500 == 7 else {}))
-        for number in range(10_000)
-    ]
-    tasks[-1] = task("last", 9_999, state="upstream_failed", error={**error, "traceback": None})
-    add_run("k3f0000000", tasks=tasks)
-
-    lines = tidemill("show", "k3f").out.splitlines()
-
-    assert len(lines) < 200
-    (summary,) = [line for line in lines if line.startswith("10000: ")]
-    assert summary.split(": ")[1].replace("✓ ", "").replace("✗ ", "").startswith("9979 completed, 20 failed, 1")
-    numbers = [int(line.split()[0]) for line in lines if line.lstrip()[:1].isdigit() and "load" in line]
-    assert numbers[:3] == [7, 507, 1007]
-    assert "and 9900 more; all of them: tidemill show k3f0000000 --json" in lines
-    assert sum("Traceback: no" in line for line in lines) == 10
-    assert len(tidemill("show", "k3f", "--json").document["tasks"]) == 10_000
-
-
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

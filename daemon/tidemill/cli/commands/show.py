@@ -8,26 +8,42 @@ from tidemill.cli.finding import find_run, flow_advice, flow_names
 from tidemill.cli.flowviews import print_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.planning import fill_in_next, specs_of
-from tidemill.cli.runviews import print_run
+from tidemill.cli.runviews import Wanted, print_run
+from tidemill.cli.states import NAMES
+from tidemill.cli.suggestions import did_you_mean
+from tidemill.cli.taskviews import base_name, choose
 from tidemill.cli.terminal import say
-from tidemill.cli.verb import JSON, argument, verb
+from tidemill.cli.verb import JSON, Choice, argument, option, verb
+from tidemill.control.answers import UsageError
 from tidemill.domain.errors import NotFound
 
 
 @verb(
     "show",
     argument("name", metavar="FLOW|RUN", offers="flow_or_run"),
+    option("--task", metavar="TASK", offers="task", help="Of a run: only this task, or this item of a mapped one."),
+    option("--state", "states", many=True, kind=Choice(NAMES), metavar="STATE", help="Of a run: only tasks so ended."),
+    option("--all", "everything", is_flag=True, help="Of a run: every task and every error, however many."),
     JSON,
     examples=[
         ("tidemill show nightly", "a flow: schedules, parameters, newest runs"),
         ("tidemill show nightly@last", "its newest run: tasks, events, errors"),
+        ("tidemill show k3f --state failed", "of ten thousand tasks those that failed"),
         ("tidemill show k3f --json", "a run by the first letters of its id, for a script"),
     ],
 )
-def command(invocation: Invocation, name: str, as_json: bool) -> None:
-    """Show one flow or one run."""
+def command(
+    invocation: Invocation, *, name: str, task: str | None, states: tuple[str, ...], everything: bool, as_json: bool
+) -> None:
+    """Show one flow or one run.
+
+    Where a run has many tasks of one name, they share a line, and those that failed come first.
+    """
+    wanted = Wanted(task, states, everything)
     flow, uid = _find(invocation, name)
     if flow is not None:
+        if any(wanted):
+            raise UsageError(f"{name} is a flow; --task, --state and --all are for a run, such as {name}@last")
         fill_in_next(invocation, flow)
         if as_json:
             print_document(flow)
@@ -36,10 +52,13 @@ def command(invocation: Invocation, name: str, as_json: bool) -> None:
         print_flow(flow, schedules, invocation.reader.runs(flow=name, limit=5), invocation.now())
         return
     run = invocation.reader.run_detail(uid)
+    if task is not None and not choose(run["tasks"], task, ()):
+        names = dict.fromkeys(base_name(record["name"]) for record in run["tasks"])
+        raise NotFound(f"the run {uid} has no task {task!r}{did_you_mean(task, names)}")
     if as_json:
-        print_document(run)
+        print_document({**run, "tasks": choose(run["tasks"], task, states)} if wanted.is_some else run)
     else:
-        print_run(run, invocation.now())
+        print_run(run, invocation.now(), wanted)
 
 
 def _find(invocation: Invocation, name: str) -> tuple[dict[str, Any] | None, str]:
