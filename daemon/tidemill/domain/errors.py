@@ -1,6 +1,10 @@
 """What can go wrong, told by who can act on it. Every error writes its own sentence from facts."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class TidemillError(Exception):
@@ -76,12 +80,37 @@ class ProtocolError(TidemillError):
 
 
 class Retry(TidemillError):
-    """Raise it in a task to ask for another attempt, *delay* seconds from now."""
+    """Raise it in a task, or in a flow's body, to ask for another attempt, *delay* seconds from now.
 
-    def __init__(self, message: str = "the task asked to be tried again", *, delay: float | None = None) -> None:
+    *delay* may also be a timedelta, or what an HTTP server says in ``Retry-After``: seconds as text, or a date.
+    None leaves the wait to the retry policy. Raises ValueError for anything else.
+    """
+
+    delay: float | None = None
+
+    def __init__(
+        self,
+        message: str = "the task asked to be tried again",
+        *,
+        delay: "float | timedelta | str | None" = None,
+    ) -> None:
         super().__init__(message)
-        self.delay = delay
+        if delay is not None:
+            # Errors are imported by every command; what only a failing task needs is not.
+            from tidemill.domain.delays import seconds_asked
+
+            self.delay = seconds_asked(delay)
 
 
 class GiveUp(TidemillError):
-    """Raise it in a task to fail at once, whatever retries are left."""
+    """Raise it in a task, or in a flow's body, to fail at once, whatever retries are left; say why."""
+
+    def __init__(self, reason: str = "the task gave up") -> None:
+        super().__init__(reason)
+
+
+class Skip(TidemillError):
+    """Raise it in a task to end it as skipped, for the reason given; tasks that ask for its success are skipped too."""
+
+    def __init__(self, reason: str = "the task skipped itself") -> None:
+        super().__init__(reason)

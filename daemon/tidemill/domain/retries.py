@@ -1,7 +1,11 @@
 """The retry policy of a task or a flow, as a value."""
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+LONGEST: Final = 365 * 86400.0
+"""Seconds beyond which nobody waits: a strategy that says more, or infinity, is cut to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,21 @@ class RetryPolicy:
     on: Any = None
     """A tuple of exception types or a predicate over the exception; None: every Exception."""
     stop: Any = None
-    """tenacity's own strategy, in place of ``max_retries``."""
+    """tenacity's own strategy, beside ``max_retries``: the first that says so ends the retries."""
     wait: Any = None
     """tenacity's own strategy, in place of the delays."""
     retry: Any = None
     """tenacity's own condition, in place of ``on``."""
+    spread: float = 0.0
+    """Prefect's ``retry_jitter_factor``: delays spread around the one given, at most that share above it."""
+    before: Any = None
+    """Called with tenacity's call state before each attempt."""
+    after: Any = None
+    """Called with tenacity's call state after each attempt that another may follow."""
+    before_sleep: Any = None
+    """Called with tenacity's call state when another attempt will follow."""
+    condition_fn: Any = None
+    """Prefect's ``retry_condition_fn``: asked with the task, its run and the failed state; False ends the retries."""
 
     @property
     def allows_any(self) -> bool:
@@ -40,12 +54,23 @@ class RetryPolicy:
         try:
             delay = base * self.backoff ** (attempt - 1) * (1 + self.jitter * chance)
         except OverflowError:
-            delay = float("inf")
-        ceiling = self.max_delay if self.max_delay is not None else _LONGEST
-        return min(delay, ceiling)
+            delay = math.inf
+        if self.spread:
+            delay = min(delay, LONGEST) * spread_around_one(self.spread, chance)
+        return min(delay, LONGEST if self.max_delay is None else self.max_delay)
 
 
-_LONGEST = 365 * 86400.0
+def spread_around_one(factor: float, chance: float) -> float:
+    """Return a random multiple of a delay: at most 1 + *factor*, and 1 on average.
+
+    The distribution is Prefect's: the time between two arrivals of a Poisson process, cut at both ends.
+    *chance* lies between 0 and 1.
+    """
+    most = 1 + factor
+    least = -math.log2(1 - 2**-most)
+    still_to_come, left_over = math.exp(-least), math.exp(-most)
+    drawn = -math.log(max(still_to_come - chance * (still_to_come - left_over), 1e-10))
+    return min(most, max(0.0, drawn))
 
 
 NO_RETRIES = RetryPolicy()

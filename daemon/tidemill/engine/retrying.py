@@ -1,80 +1,164 @@
 """Whether a failed attempt is followed by another, and when.
 
-tenacity's strategies decide and pace; they are imported at the first failure, so that a task that succeeds pays
-nothing for them. The loop and the waiting are the engine's own: a wait can be cancelled and holds no thread.
+tenacity's strategies decide and pace, asked in the order in which tenacity's own loop asks them; they are imported
+at the first failure, so that a task that succeeds pays nothing for them. The loop and the waiting are the engine's
+own: a wait can be cancelled and holds no thread.
 """
 
+import math
 import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill.domain.errors import GiveUp, Retry
-from tidemill.domain.retries import RetryPolicy
+from tidemill.domain.retries import LONGEST, RetryPolicy
+from tidemill.engine.asking import asked_delay, asks_again, gives_up
 
 if TYPE_CHECKING:
-    from tenacity import RetryCallState
+    from tenacity import RetryCallState, Retrying
 
 ASKED_LIMIT: Final = 10
-"""Retries of a task that raises Retry and whose policy says nothing about them."""
+"""Retries of a task that raises Retry and whose policy allows none by itself."""
+
+
+def _call(fn: Callable[..., Any], *args: Any) -> Any:
+    return fn(*args)
+
+
+@dataclass(slots=True)
+class Tried:
+    """What is tried again, as the author's strategies and callbacks see it."""
+
+    fn: Callable[..., Any] | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "the task"
+    spent: Callable[[], float] = lambda: 0.0
+    """Returns the seconds since its first attempt began."""
+    call: Callable[..., Any] = _call
+    """Calls a function of the author's with the arguments given after it."""
+    warn: Callable[[str], None] = lambda text: None
+    """Tells the run's log."""
+    accepts: Callable[[BaseException], bool] | None = None
+    """The author's own last word on an error, asked when the rest of the policy allows another attempt."""
 
 
 class Retries:
     """The attempts of one task run so far, as its policy sees them."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(
+        self, policy: RetryPolicy, tried: Tried | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._policy = policy
-        self._attempts = 0
+        self._tried = tried or Tried()
+        self._clock = clock
         self._state: RetryCallState | None = None
+        self._is_broken = False
+        """One of the author's own functions raised; there are no retries any more."""
+
+    def begin(self) -> None:
+        """Tell the author's callback that an attempt begins."""
+        if self._policy.before is not None:
+            self._guarded(lambda: self._ask(self._policy.before, self._call_state()))
 
     def delay_after_error(self, error: BaseException) -> float | None:
         """Return the seconds until the next attempt; None when there is none."""
-        self._attempts += 1
-        if isinstance(error, GiveUp):
-            return None
-        if isinstance(error, Retry):
-            limit = self._policy.max_retries if self._policy.allows_any else ASKED_LIMIT
-            if self._policy.stop is None:
-                if self._attempts > limit:
-                    return None
-                return self._policy.delay_after(self._attempts, random.random()) if error.delay is None else error.delay
-        if not self._policy.allows_any:
+        if gives_up(error) or not (self._policy.allows_any or asks_again(error)):
             return None
         state = self._call_state()
         state.set_exception((type(error), error, error.__traceback__))
-        return self._decide(state, asked=isinstance(error, Retry))
+        return self._delay(state, error)
 
     def delay_after_value(self, value: Any) -> float | None:
-        """Return the seconds until the next attempt, when the policy's own condition rejects *value*."""
-        self._attempts += 1
+        """Return the seconds until the next attempt, when the policy's own condition has rejected *value*."""
         state = self._call_state()
         state.set_result(value)
-        return self._decide(state, asked=False)
+        return self._delay(state, None)
 
     def rejects(self, value: Any) -> bool:
         """Tell whether the policy's own condition asks for another attempt because of *value*."""
-        if self._policy.retry is None:
+        condition = self._policy.retry
+        if condition is None:
             return False
         state = self._call_state()
         state.set_result(value)
-        return bool(self._policy.retry(state))
+        state.outcome_timestamp = self._clock()
+        return bool(self._guarded(lambda: self._ask(condition, state))) or self._is_broken
 
-    def _decide(self, state: "RetryCallState", *, asked: bool) -> float | None:
-        policy = state.retry_object
-        if not (asked or policy.retry(state)) or policy.stop(state):
+    def _delay(self, state: "RetryCallState", error: BaseException | None) -> float | None:
+        state.outcome_timestamp = self._clock()
+        delay: float | None = self._guarded(lambda: self._decide(state, error))
+        return delay
+
+    def _decide(self, state: "RetryCallState", error: BaseException | None) -> float | None:
+        """Do what one turn of tenacity's loop does between an attempt and the sleep that follows it."""
+        import tenacity
+
+        policy, ask = state.retry_object, self._ask
+        is_asked = error is None or isinstance(error, tenacity.TryAgain) or asks_again(error)
+        if not is_asked and not ask(policy.retry, state):
             return None
-        delay = float(policy.wait(state))
-        state.idle_for += delay
+        ask(policy.after, state)
+        wait = None if error is None else asked_delay(error)
+        state.upcoming_sleep = _sane(ask(policy.wait, state) if wait is None else wait)
+        stop = policy.stop if self._policy.allows_any else tenacity.stop_after_attempt(ASKED_LIMIT + 1)
+        if ask(stop, state) or not (is_asked or self._accepts(error)):
+            return None
+        state.next_action = tenacity.RetryAction(state.upcoming_sleep)
+        state.idle_for += state.upcoming_sleep
+        policy.statistics.update(
+            start_time=state.start_time,
+            attempt_number=state.attempt_number + 1,
+            idle_for=state.idle_for,
+            delay_since_first_attempt=state.seconds_since_start,
+        )
+        if policy.before_sleep is not None:
+            ask(policy.before_sleep, state)
         state.prepare_for_next_attempt()
-        return max(0.0, delay)
+        return state.upcoming_sleep
+
+    def _accepts(self, error: BaseException | None) -> bool:
+        return self._tried.accepts is None or error is None or self._tried.accepts(error)
+
+    def _ask(self, strategy: Callable[..., Any], state: "RetryCallState") -> Any:
+        return self._tried.call(strategy, state)
+
+    def _guarded(self, act: Callable[[], Any]) -> Any:
+        """Do *act*; where a function of the author's raises in it, there are no retries any more, and the log says so.
+
+        In tenacity it would take the place of the task's own error, which people look for.
+        """
+        if self._is_broken:
+            return None
+        try:
+            return act()
+        except Exception as error:
+            self._is_broken = True
+            what = f"{type(error).__name__}: {error}"
+            self._tried.warn(f"not tried again, because one of its own retry functions raised {what}")
+            return None
 
     def _call_state(self) -> "RetryCallState":
         if self._state is None:
             from tenacity import RetryCallState
 
-            self._state = RetryCallState(_strategies(self._policy), None, (), {})
+            tried = self._tried
+            strategies = _strategies(self._policy, tried.name)
+            self._state = RetryCallState(strategies, tried.fn, tried.args, dict(tried.kwargs))
+            self._state.start_time = self._clock() - tried.spent()
         return self._state
 
 
-def _strategies(policy: RetryPolicy) -> Any:
+def _sane(wait: Any) -> float:
+    """Return a wait that a strategy names, or refuse what is none."""
+    seconds = float(wait)
+    if math.isnan(seconds):
+        raise ValueError("the wait is not a number")
+    return min(max(0.0, seconds), LONGEST)
+
+
+def _strategies(policy: RetryPolicy, name: str) -> "Retrying":
     """Return the policy as tenacity's bag of strategies."""
     import tenacity
 
@@ -89,4 +173,12 @@ def _strategies(policy: RetryPolicy) -> Any:
         condition = tenacity.retry_if_exception(policy.on)
     elif condition is None:
         condition = tenacity.retry_if_exception_type((Exception,))
-    return tenacity.Retrying(stop=stop, wait=wait, retry=condition)
+    return tenacity.Retrying(
+        stop=stop,
+        wait=wait,
+        retry=condition,
+        before=policy.before or tenacity.before_nothing,
+        after=policy.after or tenacity.after_nothing,
+        before_sleep=policy.before_sleep,
+        name=name,
+    )

@@ -6,7 +6,7 @@ import tenacity
 
 from tidemill.domain.errors import GiveUp, Retry
 from tidemill.domain.retries import NO_RETRIES, RetryPolicy
-from tidemill.engine.retrying import ASKED_LIMIT, Retries
+from tidemill.engine.retrying import ASKED_LIMIT, Retries, Tried
 
 
 def delays(policy, *errors):
@@ -65,6 +65,93 @@ def test_a_condition_on_the_value_asks_for_another_attempt():
     assert not retries.rejects(1)
     assert retries.rejects(None)
     assert [retries.delay_after_value(None) for _ in range(3)] == [1.0, 1.0, None]
+
+
+def test_another_attempt_is_asked_for_after_the_delay_that_is_asked_for():
+    strategies = {"stop": tenacity.stop_after_attempt(3), "wait": tenacity.wait_fixed(60)}
+    policy = RetryPolicy(**strategies, retry=tenacity.retry_never)
+
+    assert delays(policy, Retry(delay=7), Retry(), Retry(delay=7)) == [7.0, 60.0, None]
+
+
+def test_subclasses_of_both_mean_the_same():
+    class BusyError(Retry, OSError):
+        pass
+
+    class GoneError(GiveUp, LookupError):
+        pass
+
+    assert delays(NO_RETRIES, BusyError(delay=2.0)) == [2.0]
+    assert delays(RetryPolicy(5), GoneError("gone")) == [None]
+
+
+def test_in_a_group_giving_up_wins_and_the_longest_delay_counts():
+    asking = ExceptionGroup("some", [ValueError(), ExceptionGroup("more", [Retry(delay=2), Retry(delay=5), Retry()])])
+    mixed = ExceptionGroup("some", [Retry(delay=2), ExceptionGroup("more", [GiveUp("no")])])
+
+    assert delays(NO_RETRIES, asking) == [5.0]
+    assert delays(RetryPolicy(5), mixed) == [None]
+    assert delays(RetryPolicy(5, delay=3.0), ExceptionGroup("some", [ValueError()])) == [3.0]
+
+
+def test_what_was_given_up_or_asked_for_in_a_cause_says_nothing():
+    def caused(cause):
+        try:
+            raise RuntimeError from cause
+        except RuntimeError as error:
+            return error
+
+    assert delays(RetryPolicy(5, delay=3.0), caused(GiveUp("no"))) == [3.0]
+    assert delays(NO_RETRIES, caused(Retry(delay=1))) == [None]
+
+
+def test_the_author_s_own_last_word_is_asked_only_where_another_attempt_is_allowed():
+    asked = []
+
+    def accepts(error):
+        asked.append(str(error))
+        return str(error) == "busy"
+
+    retries = Retries(RetryPolicy(2, on=(OSError,)), Tried(accepts=accepts))
+
+    assert retries.delay_after_error(OSError("busy")) == 0.0
+    assert retries.delay_after_error(ValueError("busy")) is None
+    assert retries.delay_after_error(OSError("gone")) is None
+    assert asked == ["busy", "gone"]
+    exhausted = Retries(RetryPolicy(1), Tried(accepts=accepts))
+    assert [exhausted.delay_after_error(OSError("busy")) for _ in range(2)] == [0.0, None]
+    assert asked == ["busy", "gone", "busy"]
+
+
+def test_a_last_word_that_raises_is_a_no_and_told():
+    warned = []
+    retries = Retries(RetryPolicy(2), Tried(accepts=lambda error: error.code > 3, warn=warned.append))
+
+    assert retries.delay_after_error(OSError("busy")) is None
+    assert len(warned) == 1
+    assert "AttributeError" in warned[0]
+
+
+def test_the_time_before_the_first_failure_counts():
+    policy = RetryPolicy(stop=tenacity.stop_after_delay(10))
+
+    assert Retries(policy, Tried(spent=lambda: 9.0)).delay_after_error(OSError()) == 0.0
+    assert Retries(policy, Tried(spent=lambda: 11.0)).delay_after_error(OSError()) is None
+
+
+def test_try_again_of_tenacity_s_is_an_attempt_more_whatever_the_condition_says():
+    policy = RetryPolicy(1, on=(OSError,))
+
+    assert delays(policy, tenacity.TryAgain(), tenacity.TryAgain()) == [0.0, None]
+    assert delays(NO_RETRIES, tenacity.TryAgain()) == [None]
+
+
+def test_a_spread_delay_lies_around_the_one_given():
+    policy = RetryPolicy(1, delay=100.0, spread=0.3)
+    drawn = [delays(policy, OSError())[0] for _ in range(200)]
+
+    assert all(75 <= delay <= 130 for delay in drawn)
+    assert len(set(drawn)) > 100
 
 
 def test_tenacity_is_not_imported_before_the_first_failure():
