@@ -10,6 +10,7 @@ from tidemill.cli.phrasing import absolute, duration, moment
 from tidemill.cli.states import LIVE, NAMES, state_cell
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.terminal import say
+from tidemill.domain.naming import base_name
 
 Record = dict[str, Any]
 Row = list[Cell | str | None]
@@ -36,12 +37,6 @@ _RANKS: Final = {
     "upstream_failed": 0,
 }
 """What is listed first where not all can be."""
-
-
-def base_name(name: str) -> str:
-    """Return the name of the task that the item ``task[3]`` of a mapping belongs to; any other name as it is."""
-    stem, bracket, number = name.removesuffix("]").rpartition("[")
-    return stem if bracket and name.endswith("]") and number.isdigit() else name
 
 
 def choose(tasks: Iterable[Record], name: str | None, states: Sequence[str]) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Names: what a wrong one probably meant."""
+"""Names: what a wrong one probably meant, and which task an item of a mapping belongs to."""
 
 from collections.abc import Iterable
 
@@ -13,3 +13,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return "; it takes none"
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+def base_name(name: str) -> str:
+    """Return the name of the task that the item ``task[3]`` of a mapping belongs to; any other name as it is."""
+    stem, _, number = name.removesuffix("]").rpartition("[")
+    return stem if stem and name.endswith("]") and number.isdigit() else name

@@ -11,11 +11,12 @@ from tidemill.cli.planning import fill_in_next, specs_of
 from tidemill.cli.runviews import Wanted, print_run
 from tidemill.cli.states import NAMES
 from tidemill.cli.suggestions import did_you_mean
-from tidemill.cli.taskviews import base_name, choose
+from tidemill.cli.taskviews import choose
 from tidemill.cli.terminal import say
 from tidemill.cli.verb import JSON, Choice, argument, option, verb
 from tidemill.control.answers import UsageError
 from tidemill.domain.errors import NotFound
+from tidemill.domain.naming import base_name
 
 
 @verb(
