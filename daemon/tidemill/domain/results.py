@@ -32,3 +32,5 @@ class ResultInfo(NamedTuple):
     """``json`` or ``cloudpickle`` (then *value* is base64), or what the handler's serializer is called."""
     value: str | None = None
     """The stored form itself when it is small enough for the history."""
+    checksum: str | None = None
+    """The SHA-256 of the stored form in hex, where that is kept outside of the history."""

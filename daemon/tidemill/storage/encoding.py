@@ -20,7 +20,35 @@ def encode(value: Any) -> tuple[str, bytes]:
             return "json", _json(value)
         except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError):
             pass
-    return "cloudpickle", _pickle(value)
+    return encode_pickle(value)
+
+
+def encode_json(value: Any) -> tuple[str, bytes]:
+    """Do the same, and refuse what JSON would give back as something else."""
+    if is_json(value):
+        try:
+            return "json", _json(value)
+        except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError) as error:
+            raise UnstorableError(f"it cannot be written as JSON: {error}") from error
+    raise UnstorableError(
+        f"JSON cannot give it back as it is: {_find_foreign(value)}; serializer='pickle', or none, keeps anything"
+    )
+
+
+def encode_pickle(value: Any) -> tuple[str, bytes]:
+    """Do the same with a pickle."""
+    import pickle
+
+    try:
+        return "cloudpickle", pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        # Lambdas, local classes: the standard pickle knows them by name only.
+        import cloudpickle
+
+        try:
+            return "cloudpickle", cloudpickle.dumps(value)
+        except Exception as error:
+            raise UnstorableError(f"{type(error).__name__}: {error}") from error
 
 
 def decode(encoding: str, data: bytes) -> Any:
@@ -55,17 +83,21 @@ def _is_json(value: Any) -> bool:
     return False
 
 
-def _pickle(value: Any) -> bytes:
-    import pickle
-
-    try:
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except Exception:
-        # Lambdas, local classes: the standard pickle knows them by name only.
-        import cloudpickle
-
-        try:
-            pickled: bytes = cloudpickle.dumps(value)
-        except Exception as error:
-            raise UnstorableError(f"{type(error).__name__}: {error}") from error
-        return pickled
+def _find_foreign(value: Any, place: str = "", depth: int = 0) -> str:
+    """Say what in *value* is not JSON, and where."""
+    where = f" at {place}" if place else ""
+    items: Any = ()
+    if depth > 50:
+        return f"it is nested too deeply{where}"
+    if type(value) is dict:
+        strange = next((key for key in value if type(key) is not str), None)
+        if strange is not None:
+            return f"a key of type {type(strange).__name__}{where}"
+        items = value.items()
+    elif type(value) is list:
+        items = enumerate(value)
+    for key, item in items:
+        if not is_json(item):
+            return _find_foreign(item, f"{place}[{key!r}]", depth + 1)
+    kind = type(value).__name__
+    return f"{'a number out of its range' if kind in ('int', 'float') else kind}{where}"

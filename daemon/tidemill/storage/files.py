@@ -1,40 +1,57 @@
 """Files that hold one result each, written whole or not at all."""
 
 import os
-import re
+import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tidemill.domain.results import ResultInfo
-from tidemill.storage.encoding import decode
-from tidemill.storage.places import ResultError
+from tidemill.storage.patience import Setback
 
-_NO_FILE_NAME: Final = re.compile(r"[^\w.@+-]")
+_PASSING: Final = frozenset(
+    {"EIO", "ENOSPC", "EDQUOT", "EAGAIN", "EINTR", "ESTALE", "ETIMEDOUT", "EBUSY", "EMFILE", "ENFILE"}
+)
+"""What a file system refuses now and may not in a moment."""
 
 
-def write_file(folder: Path, name: str, data: bytes, task: str) -> Path:
-    """Write a file whole or not at all, and return its path."""
-    path = Path(os.path.abspath(folder / name))  # noqa: PTH100 - a symlinked folder keeps the name it was given
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and durably. Raises Setback."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                # Renamed first, a power cut could leave the name with nothing in it.
+                os.fdatasync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _keep_name(path.parent)
     except OSError as error:
-        raise ResultError(f"the result of {task} cannot be written to {path}: {error.strerror}") from error
-    return path
+        raise setback(error) from error
 
 
-def read_file(info: ResultInfo) -> Any:
-    """Return the value that the file of *info* holds."""
+def read_file(path: Path) -> bytes:
+    """Return what a file holds. Raises Setback."""
     try:
-        data = Path(info.location or "").read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise ResultError(f"the result cannot be read from {info.location}: {error.strerror}") from error
-    return decode(info.encoding, data)
+        raise setback(error) from error
 
 
-def file_name(stem: str, encoding: str) -> str:
-    """Return a file name made of *stem* that no file system refuses."""
-    safe = _NO_FILE_NAME.sub("_", stem)[:180]
-    return f"{safe}.{'json' if encoding == 'json' else 'pickle'}"
+def setback(error: OSError) -> Setback:
+    """Return what *error* means for a handler."""
+    import errno
+
+    name = errno.errorcode.get(error.errno or 0, "")
+    return Setback(error.strerror or str(error), is_passing=name in _PASSING)
+
+
+def _keep_name(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

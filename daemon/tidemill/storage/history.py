@@ -2,48 +2,91 @@
 
 import base64
 import os
+from copy import copy
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from tidemill.domain.results import ResultInfo
-from tidemill.storage.encoding import UnstorableError, decode, encode
-from tidemill.storage.files import file_name, read_file, write_file
+from tidemill.storage.checksums import checksum, verify
+from tidemill.storage.encoding import UnstorableError
+from tidemill.storage.files import read_file, write_file
+from tidemill.storage.patience import Patience, Setback
 from tidemill.storage.places import ResultError, ResultPlace
 from tidemill.storage.previews import look, preview
+from tidemill.storage.serializers import decode, parse_serializer, suffix
+from tidemill.storage.templates import NameTemplate
 
 INLINE_LIMIT: Final = 64 * 1024
 """Bytes up to which a result stands in the history itself."""
 NOTHING: Final = ResultInfo("history", None, 4, "null", "json", "null")
 """What is recorded of None, which most tasks return."""
+_NAME: Final = NameTemplate("{run}-{index}-{task}", "HistoryResult")
+"""A run and those it calls share a folder."""
 
 
 class HistoryResult:
     """The default: small results travel with the events into the history, large ones become files beside it."""
 
-    def __init__(self, folder: str | os.PathLike[str], inline_limit: int = INLINE_LIMIT) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], inline_limit: int = INLINE_LIMIT, serializer: Any = None
+    ) -> None:
         self._folder = folder
         self._inline_limit = inline_limit
+        self._serializer = serializer
+        self._encode = parse_serializer(serializer, "HistoryResult")
+
+    def but(self, *, serializer: Any) -> "HistoryResult":
+        """Return the same handler with another serializer."""
+        changed = copy(self)
+        changed._serializer, changed._encode = serializer, parse_serializer(serializer, "HistoryResult")
+        return changed
 
     def write(self, value: Any, place: ResultPlace) -> ResultInfo:
-        """Keep *value*; one that has no stored form is kept by nobody, and the info says so."""
+        """Keep *value*; one that has no stored form is kept by nobody, and the info says so.
+
+        With a serializer that the author chose, such a value is refused instead. Raises ResultError.
+        """
         if value is None:
             return NOTHING
         try:
-            encoding, data = encode(value)
-        except UnstorableError:
+            form, data = self._encode(value)
+        except UnstorableError as error:
+            if self._serializer is not None:
+                raise ResultError(f"the result of {place.task} cannot be written to the history: {error}") from error
             return ResultInfo("none", None, 0, look(value), "none")
+        seen = preview(value, form, data)
         if len(data) > self._inline_limit:
-            name = file_name(f"{place.number}-{place.task}", encoding)
-            path = write_file(Path(self._folder), name, data, place.task)
-            return ResultInfo("file", str(path), len(data), preview(value, encoding, data), encoding)
-        text = data.decode() if encoding == "json" else base64.b64encode(data).decode()
-        return ResultInfo("history", None, len(data), preview(value, encoding, data), encoding, text)
+            return self._write_file(place, form, data, seen)
+        text = data.decode() if form == "json" else base64.b64encode(data).decode()
+        return ResultInfo("history", None, len(data), seen, form, text)
 
     def read(self, info: ResultInfo) -> Any:
-        """Return the value of a stored result."""
+        """Return the value of a stored result. Raises ResultError where it is gone or damaged."""
         if info.handler == "none":
             raise ResultError("the result was not kept: it could not be pickled")
         if info.value is None:
-            return read_file(info)
-        data = info.value.encode() if info.encoding == "json" else base64.b64decode(info.value)
-        return decode(info.encoding, data)
+            data = self._read_file(info)
+        else:
+            data = info.value.encode() if info.encoding == "json" else base64.b64decode(info.value)
+        try:
+            return decode(info.encoding, data, self._serializer)
+        except Exception as error:
+            raise ResultError(f"the result cannot be read from {info.location or 'the history'}: {error}") from error
+
+    def _write_file(self, place: ResultPlace, form: str, data: bytes, seen: str) -> ResultInfo:
+        name = _NAME.fill(place, suffix(form), datetime.now().astimezone())
+        path = os.path.abspath(os.path.join(self._folder, name))  # noqa: PTH100, PTH118 - a symlinked folder keeps the name it was given
+        try:
+            Patience().attempt(lambda: write_file(Path(path), data), f"the result of {place.task}")
+        except Setback as setback:
+            raise ResultError(f"the result of {place.task} cannot be written to {path}: {setback.reason}") from setback
+        return ResultInfo("file", path, len(data), seen, form, None, checksum(data))
+
+    def _read_file(self, info: ResultInfo) -> bytes:
+        try:
+            data = read_file(Path(info.location or ""))
+        except Setback as setback:
+            raise ResultError(f"the result cannot be read from {info.location}: {setback.reason}") from setback
+        verify(info, data)
+        return data

@@ -9,7 +9,7 @@ def test_a_local_result_is_written_below_the_flow_file_s_folder(place):
 
     info = handler.write({"a": 1}, place)
 
-    path = place.folder / "out" / "my_flow-0123456789-load_.._rows.json"
+    path = place.folder / "out" / "my_flow-0123456789-3-load_.._rows.json"
     assert (info.handler, info.location, info.encoding) == ("LocalResult", str(path), "json")
     assert handler.read(info) == {"a": 1}
     assert [file.name for file in path.parent.iterdir()] == [path.name]
