@@ -34,6 +34,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
     },
     "Care": {
         "init": "Make a folder to begin with.",
+        "backup": "Copy the history to a file, and verify the copy.",
         "config": "Print each setting and where it came from.",
         "completion": "Print the completion script of a shell.",
     },

@@ -37,23 +37,7 @@ class SqliteReading:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.is_file():
-            raise HistoryError(f"there is no history at {path} yet; a daemon makes it: tidemill start")
-        try:
-            self._connection = self._open("mode=ro")
-        except sqlite3.OperationalError as error:
-            if not os.access(path, os.R_OK):
-                raise HistoryError(f"the history {path} may not be read by you; ask as its owner") from error
-            # Another user cannot make the files that sharing takes. With no log beside it, the file is all there
-            # is and nobody writes; with one, reading it this way would show an old state without a word.
-            if path.with_name(path.name + "-wal").exists():
-                raise HistoryError(sentence(error, str(path))) from error
-            try:
-                self._connection = self._open("mode=ro&immutable=1")
-            except sqlite3.Error:
-                raise HistoryError(sentence(error, str(path))) from error
-        except sqlite3.DatabaseError as error:
-            raise HistoryError(sentence(error, str(path))) from error
+        self._connection = connect_to_read(path)
 
     def rows(self, sql: str, parameters: Mapping[str, Any] = {}) -> list[Row]:
         """Return all rows of a query."""
@@ -66,15 +50,37 @@ class SqliteReading:
         """Close the file."""
         self._connection.close()
 
-    def _open(self, mode: str) -> sqlite3.Connection:
-        uri = f"file:{quote(str(self._path.absolute()))}?{mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file at *path* so that nothing can be written through the connection; it begins no transaction."""
+    if not path.is_file():
+        raise HistoryError(f"there is no history at {path} yet; a daemon makes it: tidemill start")
+    try:
+        return _open(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if not os.access(path, os.R_OK):
+            raise HistoryError(f"the history {path} may not be read by you; ask as its owner") from error
+        # Another user cannot make the files that sharing takes. With no log beside it, the file is all there
+        # is and nobody writes; with one, reading it this way would show an old state without a word.
+        if path.with_name(path.name + "-wal").exists():
+            raise HistoryError(sentence(error, str(path))) from error
         try:
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            return _open(path, "mode=ro&immutable=1")
         except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            raise HistoryError(sentence(error, str(path))) from error
+    except sqlite3.DatabaseError as error:
+        raise HistoryError(sentence(error, str(path))) from error
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 class AlchemyReading:
