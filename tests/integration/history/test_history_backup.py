@@ -68,7 +68,7 @@ def test_a_name_that_is_taken_stays_untouched_unless_forced(history, tmp_path):
     target = tmp_path / "copy.db"
     target.write_text("mine")
 
-    with pytest.raises(Refused, match="exists already.*--force"):
+    with pytest.raises(Refused, match=r"exists already.*--force"):
         back_up(history, target)
     assert target.read_text() == "mine"
     assert back_up(history, target, force=True).rows["runs"] == count(target)

@@ -24,8 +24,8 @@ from tidemill.domain.errors import Refused
 def command(invocation: Invocation, file: Path, force: bool, as_json: bool) -> None:
     """Copy the history to a file, and verify the copy.
 
-    It needs no daemon and disturbs none: the copy is one moment of the history. To restore it, stop the daemon, put the
-    file in the place of history.db, start the daemon; runs that are younger than the copy come back from their journals.
+    It needs no daemon and disturbs none: the copy is one moment of the history. To restore it, stop the daemon, put
+    the file in the place of history.db, start the daemon; younger runs come back from their journals.
     """
     places = invocation.settings.places
     if places.database_url is not None and not places.database_url.startswith("sqlite"):
