@@ -6,10 +6,14 @@ from typing import Final
 
 from tidemill.domain.events import (
     Event,
+    OfSubflow,
+    OwnEvent,
     RunEnded,
+    RunNamed,
     RunNoted,
     RunRetrying,
     RunStarted,
+    SubflowStarted,
     TaskEnded,
     TaskRetrying,
     TaskStarted,
@@ -17,6 +21,7 @@ from tidemill.domain.events import (
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.states import State
 from tidemill.domain.times import iso
+from tidemill.history.children import Child
 from tidemill.history.statements import Row
 from tidemill.history.texts import from_error, storable
 
@@ -36,6 +41,11 @@ class Rows:
     resumed: list[Row] = field(default_factory=list)
     retrying: list[Row] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
+    named: list[Row] = field(default_factory=list)
+    known_as: list[Row] = field(default_factory=list)
+    """By what else tasks are known: the names of their runs, and the runs they stand for. Most are not."""
+    children: dict[Child, list[OwnEvent]] = field(default_factory=dict)
+    """What is not folded yet: events of runs within these runs, whose keys the history has to tell first."""
 
     def add(self, run_id: int, events: Iterable[Event]) -> None:
         """Fold the events of one run, in their order."""
@@ -47,14 +57,22 @@ class Rows:
             if isinstance(event, TaskStarted):
                 has_begun = True
                 tasks[event.index] = _begun(run_id, event, tasks.get(event.index))
+                if event.run_name is not None or event.subflow is not None:
+                    self.known_as.append(_known_as(run_id, event))
             elif isinstance(event, TaskEnded):
                 tasks[event.index] = _ended(run_id, event, tasks.get(event.index))
                 if event.result is not None:
                     self.results.append(_result(run_id, event.index, event.result))
+                if event.run_name is not None or event.subflow is not None:
+                    self.known_as.append(_known_as(run_id, event))
             elif isinstance(event, TaskRetrying):
                 before = tasks.get(event.index)
                 self.attempts.append(_failed(run_id, event, before))
                 tasks[event.index] = _waiting(run_id, event, before)
+            elif isinstance(event, OfSubflow):
+                self.children.setdefault((run_id, event.run), []).append(event.event)
+            elif isinstance(event, SubflowStarted):
+                is_told = True  # its row says so from the beginning
             elif isinstance(event, RunStarted):
                 is_told = True
                 self.started.append((event.at, event.pid, event.start_time, storable(event.boot_id), run_id))
@@ -68,6 +86,8 @@ class Rows:
                 retrying, is_told, has_begun = (event.attempt + 1, run_id), False, False
             elif isinstance(event, RunNoted):
                 self.notes.append((run_id, run_id, event.at, None, storable(event.note)))
+            elif isinstance(event, RunNamed):
+                self.named.append((storable(event.name), run_id))
         self.tasks.extend(tasks.values())
         if retrying is not None:
             self.retrying.append(retrying)
@@ -100,6 +120,12 @@ def _ended(run_id: int, event: TaskEnded, before: Row | None) -> Row:
     # Through State, so that a word that is no state is refused here and not found in the history.
     state = event.state if event.state == "completed" else str(State(event.state))
     return (run_id, event.index, _name(event.name), state, event.attempts, started, again, event.at, error)
+
+
+def _known_as(run_id: int, event: TaskStarted | TaskEnded) -> Row:
+    run_name = None if event.run_name is None else storable(event.run_name)
+    subflow = None if event.subflow is None else storable(event.subflow)
+    return (run_name, subflow, run_id, event.index)
 
 
 def _failed(run_id: int, event: TaskRetrying, before: Row | None) -> Row:

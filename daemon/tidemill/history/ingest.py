@@ -1,13 +1,15 @@
 """Events into rows. The offset in the journal is moved in the same transaction, so each event counts once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tidemill.domain.events import Event
+from tidemill.domain.events import Event, SubflowStarted
 from tidemill.domain.states import State
+from tidemill.history.children import ChildWriting
 from tidemill.history.folding import Rows
 from tidemill.history.run_writing import RunWriting
-from tidemill.history.steps import FORSAKEN, SOURCES, listed
+from tidemill.history.steps import SOURCES, listed
+from tidemill.history.texts import storable
 
 _OFFSET: Final = "UPDATE runs SET journal_offset = ? WHERE id = ? AND journal_offset = ?"
 _TASK: Final = (
@@ -40,6 +42,10 @@ _ENDED: Final = (
     " WHERE id = ? AND finished_at IS NULL"
 )
 """The process tells how its run ended, and is taken at its word unless the run has an end already."""
+_KNOWN_AS: Final = (
+    "UPDATE task_runs SET run_name = COALESCE(?, run_name), subflow = COALESCE(?, subflow) WHERE run_id = ? AND idx = ?"
+)
+_NAMED: Final = "UPDATE runs SET name = ? WHERE id = ?"
 
 Piece = tuple[int, int, int, list[Event]]
 """What a journal told: its run's key, the offset before and behind, and the events between."""
@@ -49,13 +55,10 @@ class OffsetError(Exception):
     """Raised when the history has read further, or less far, in a journal than the recorder believes."""
 
 
-def ingest(writer: RunWriting, pieces: Sequence[Piece]) -> None:
+def ingest(writer: ChildWriting, pieces: Sequence[Piece]) -> None:
     """Write what journals told, and how far they are read."""
     move_offsets(writer, pieces)
-    rows = Rows()
-    for run_id, _, _, events in pieces:
-        rows.add(run_id, events)
-    write(writer, rows)
+    record(writer, [(run_id, events) for run_id, _, _, events in pieces])
 
 
 def move_offsets(writer: RunWriting, pieces: Sequence[Piece]) -> None:
@@ -65,23 +68,47 @@ def move_offsets(writer: RunWriting, pieces: Sequence[Piece]) -> None:
         raise OffsetError
 
 
-def write(writer: RunWriting, rows: Rows) -> None:
+def record(writer: ChildWriting, told: Iterable[tuple[int, Sequence[Event]]]) -> None:
+    """Write what happened in runs, each given by its key, and in the runs within them."""
+    rows = Rows()
+    for run_id, events in told:
+        rows.add(run_id, events)
+    if rows.children:
+        _fold_children(writer, rows)
+    _write(writer, rows)
+
+
+def _fold_children(writer: ChildWriting, rows: Rows) -> None:
+    """Fold the events of the runs within, whose rows come first: the others bear their keys."""
+    for child, events in rows.children.items():
+        if isinstance(events[0], SubflowStarted):
+            writer.begin_child(child, events[0])
+        child_id = writer.child_id(child)
+        if child_id is not None:
+            rows.add(child_id, events)
+        else:
+            root_id, uid = child
+            note = f"{len(events)} events of {storable(uid)}, which is no run within this one, were passed over"
+            rows.notes.append((root_id, root_id, events[0].at, None, note))
+
+
+def _write(writer: RunWriting, rows: Rows) -> None:
     """Write folded rows."""
     # A failed attempt asks its task's row when the attempt began, which the row forgets after.
     for statement, found in (
         (_ATTEMPT, rows.attempts),
         (_TASK, rows.tasks),
+        (_KNOWN_AS, rows.known_as),
         (_RESULT, rows.results),
         (_STARTED, rows.started),
         (_RETRYING, rows.retrying),
         (_RESUMED, rows.resumed),
         (_ENDED, rows.ended),
+        (_NAMED, rows.named),
     ):
         if found:
             writer.execute_all(statement, found)
     if rows.notes:
         writer.add_notes(rows.notes)
     if rows.ended:
-        writer.forsake_tasks(
-            [(str(FORSAKEN.get(State(state), State.CANCELLED)), at, run_id) for state, at, _, run_id in rows.ended]
-        )
+        writer.forsake(rows.ended)

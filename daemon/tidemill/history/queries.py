@@ -5,14 +5,19 @@ from typing import Final
 
 RUN: Final = (
     "r.id, r.uid, f.name, r.state, r.trigger, r.scheduled_for, r.queued_at, r.started_at, r.finished_at, r.attempt,"
-    " p.uid, r.parameters, r.error, v.name, r.note"
+    " p.uid, r.parameters, r.error, v.name, r.note, r.name, o.uid, r.parent_index"
 )
 """The columns that shapes.run understands."""
 
 RUN_TABLES: Final = (
     "runs r JOIN flows f ON f.id = r.flow_id LEFT JOIN runs p ON p.id = r.parent_id"
-    " LEFT JOIN versions v ON v.id = r.version_id"
+    " LEFT JOIN versions v ON v.id = r.version_id LEFT JOIN runs o ON o.id = r.root_id"
 )
+
+_TOP: Final = "root_id IS NULL"
+"""A run that no other run called. The words are those of the partial indexes."""
+_CHILD: Final = "root_id IS NOT NULL"
+_NOT_COMPLETED: Final = "state <> 'completed'"
 
 RUN_BY_UID: Final = f"SELECT {RUN} FROM {RUN_TABLES} WHERE r.uid = :uid"
 
@@ -21,9 +26,10 @@ RUNS_BY_PREFIX: Final = (
     " WHERE r.uid >= :prefix AND r.uid < :behind ORDER BY r.uid LIMIT 5"
 )
 
-LAST_RUN: Final = "SELECT uid FROM runs ORDER BY queued_at DESC, id DESC LIMIT 1"
-
-LAST_RUN_OF_FLOW: Final = "SELECT uid FROM runs WHERE flow_id = :flow_id ORDER BY queued_at DESC, id DESC LIMIT 1"
+_NEWEST: Final = "ORDER BY queued_at DESC, id DESC LIMIT 1"
+LAST_RUN: Final = f"SELECT uid FROM runs WHERE {_TOP} {_NEWEST}"
+LAST_RUN_OF_FLOW: Final = f"SELECT uid FROM runs WHERE flow_id = :flow_id AND {_TOP} {_NEWEST}"
+LAST_CHILD_OF_FLOW: Final = f"SELECT uid FROM runs WHERE flow_id = :flow_id AND {_CHILD} {_NEWEST}"
 
 FLOW_ID: Final = "SELECT id FROM flows WHERE name = :name"
 
@@ -32,14 +38,14 @@ FLOWS: Final = (
     " r.uid, r.state, r.started_at, r.finished_at FROM flows f"
     " LEFT JOIN versions v ON v.id = f.version_id LEFT JOIN files x ON x.path = f.file"
     " LEFT JOIN runs r ON r.id ="
-    " (SELECT l.id FROM runs l WHERE l.flow_id = f.id ORDER BY l.queued_at DESC, l.id DESC LIMIT 1)"
+    f" (SELECT l.id FROM runs l WHERE l.flow_id = f.id AND l.{_TOP} ORDER BY l.queued_at DESC, l.id DESC LIMIT 1)"
 )
 
 BROKEN_FILES: Final = "SELECT path, shown, errors FROM files WHERE errors <> '[]' ORDER BY shown"
 
 TASKS: Final = (
     "SELECT t.idx, t.name, t.state, t.attempts, t.started_at, t.finished_at, t.error,"
-    " s.handler, s.location, s.size, s.preview FROM task_runs t"
+    " s.handler, s.location, s.size, s.preview, t.run_name, t.subflow FROM task_runs t"
     " LEFT JOIN results s ON s.run_id = t.run_id AND s.idx = t.idx WHERE t.run_id = :run_id ORDER BY t.idx"
 )
 
@@ -87,15 +93,19 @@ COUNT_FLOWS: Final = (
     "SELECT COUNT(*), COALESCE(SUM(CASE WHEN paused_at IS NULL THEN 0 ELSE 1 END), 0) FROM flows WHERE active = 1"
 )
 COUNT_LIVE: Final = (
-    "SELECT state, COUNT(*) FROM runs WHERE state <> 'completed' AND"
+    f"SELECT state, COUNT(*) FROM runs WHERE {_TOP} AND {_NOT_COMPLETED} AND"
     " state IN ('pending', 'scheduled', 'running', 'retrying', 'cancelling', 'paused') GROUP BY state"
 )
 
 
-def runs(states: Collection[str], *, of_flow: bool, since: bool) -> str:
-    """Return the query for the newest runs: one walk down an index for each state, then the few that are shown."""
+def runs(states: Collection[str], *, of_flow: bool, since: bool, top: bool = False) -> str:
+    """Return the query for the newest runs: one walk down each index they stand in, then the few that are shown."""
     conditions = ["flow_id = :flow_id"] * of_flow + ["queued_at >= :since"] * since
-    walks = [_walk([*conditions, *_state(state)]) for state in sorted(states)] or [_walk(conditions)]
+    walks = [
+        _walk([*conditions, *chosen, *half])
+        for chosen in ([_state(state) for state in sorted(states)] or [[]])
+        for half in _halves(chosen, top)
+    ]
     found = (
         walks[0]
         if len(walks) == 1
@@ -107,6 +117,13 @@ def runs(states: Collection[str], *, of_flow: bool, since: bool) -> str:
     )
 
 
+def _halves(chosen: Collection[str], top: bool) -> list[list[str]]:
+    """Return by which conditions the indexes divide the runs: those of unfinished and failed ones do not."""
+    if top:
+        return [[_TOP]]
+    return [[]] if _NOT_COMPLETED in chosen else [[_TOP], [_CHILD]]
+
+
 def _walk(conditions: Collection[str]) -> str:
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT id AS key, queued_at AS at FROM runs{where} ORDER BY queued_at DESC, id DESC LIMIT :limit"
@@ -114,4 +131,4 @@ def _walk(conditions: Collection[str]) -> str:
 
 def _state(state: str) -> list[str]:
     # The second condition is the partial indexes' own word for word: SQLite draws no conclusions.
-    return ["state = 'completed'"] if state == "completed" else [f"state = '{state}'", "state <> 'completed'"]
+    return ["state = 'completed'"] if state == "completed" else [f"state = '{state}'", _NOT_COMPLETED]

@@ -105,8 +105,10 @@ class Reader:
         states: Collection[str] = (),
         since: datetime | None = None,
         limit: int = 20,
+        *,
+        top: bool = False,
     ) -> list[Record]:
-        """Return runs, the newest first."""
+        """Return runs, the newest first; with *top* only those that no other run called."""
         parameters: Record = {"limit": limit}
         if flow is not None:
             parameters["flow_id"] = self._flow_id(flow)
@@ -114,7 +116,9 @@ class Reader:
                 return []
         if since is not None:
             parameters["since"] = to_micros(since)
-        sql = queries.runs({State(state) for state in states}, of_flow=flow is not None, since=since is not None)
+        sql = queries.runs(
+            {State(state) for state in states}, of_flow=flow is not None, since=since is not None, top=top
+        )
         return [shapes.run(row) for row in self._reading.rows(sql, parameters)]
 
     def find_run(self, reference: str) -> str:
@@ -151,6 +155,7 @@ class Reader:
             "events": shapes.events(row, self._reading.rows(queries.EVENTS, key)),
             "failure": shapes.error(row[12]),
             "note": row[14],
+            "parent_task": row[17] if row[16] is not None else None,
             "result": None
             if own is None
             else {"handler": own[2], "location": own[3], "size": own[4], "preview": own[5]},
@@ -252,7 +257,9 @@ class Reader:
         flow_id = self._flow_id(flow)
         if flow_id is None:
             raise NotFound(f"there is no flow {flow!r}")
-        rows = self._reading.rows(queries.LAST_RUN_OF_FLOW, {"flow_id": flow_id})
+        which = {"flow_id": flow_id}
+        rows = self._reading.rows(queries.LAST_RUN_OF_FLOW, which)
+        rows = rows or self._reading.rows(queries.LAST_CHILD_OF_FLOW, which)
         if not rows:
             raise NotFound(f"{flow} has never run; start it with: tidemill run {flow}")
         return str(rows[0][0])

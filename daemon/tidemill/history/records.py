@@ -77,6 +77,8 @@ class StoredRun:
     file: str | None
     """The flow file."""
     note: str | None
+    root: str | None
+    """The id of the run whose process carries it out, where another run called it."""
 
 
 class StoredSchedule(NamedTuple):

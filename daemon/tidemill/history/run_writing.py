@@ -7,10 +7,11 @@ from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import STEPS, State
+from tidemill.history.forsaking import Forsaking
 from tidemill.history.records import NewRun, StoredRun
 from tidemill.history.resuming import Resuming
 from tidemill.history.statements import Row
-from tidemill.history.steps import FORSAKEN, SOURCES, listed
+from tidemill.history.steps import SOURCES, listed
 from tidemill.history.texts import from_error, from_value, storable
 
 _INSERT: Final = (
@@ -21,9 +22,9 @@ _INSERT: Final = (
 _SELECT: Final = (
     "SELECT r.id, r.uid, f.name, r.state, r.trigger, r.queued_at, r.started_at, r.finished_at, r.scheduled_for,"
     " r.attempt, r.priority, p.uid, r.parameters, r.schedule_id, r.pid, r.start_time, r.boot_id, r.journal,"
-    " r.journal_offset, v.name, v.sources, f.file, r.note"
+    " r.journal_offset, v.name, v.sources, f.file, r.note, o.uid"
     " FROM runs r JOIN flows f ON f.id = r.flow_id LEFT JOIN versions v ON v.id = r.version_id"
-    " LEFT JOIN runs p ON p.id = r.parent_id"
+    " LEFT JOIN runs p ON p.id = r.parent_id LEFT JOIN runs o ON o.id = r.root_id"
 )
 _UNFINISHED: Final = listed(state for state in State if STEPS[state])
 _NOTE: Final = (
@@ -32,7 +33,7 @@ _NOTE: Final = (
 )
 
 
-class RunWriting(Resuming):
+class RunWriting(Resuming, Forsaking):
     """The sentences about runs."""
 
     _flow_ids: dict[str, int]
@@ -86,24 +87,19 @@ class RunWriting(Resuming):
 
     def end_run(self, run_id: int, state: State, error: ErrorInfo | None, at: int) -> State:
         """Give a run its end unless it has one, and return the end it has."""
+        text = from_error(error)
         changed = self.execute(
             "UPDATE runs SET state = ?, finished_at = ?, error = ?, pid = NULL, start_time = NULL, boot_id = NULL"
             " WHERE id = ? AND finished_at IS NULL",
-            (str(state), at, from_error(error), run_id),
+            (str(state), at, text, run_id),
         )
         if changed:
-            self.forsake_tasks([(str(FORSAKEN.get(state, State.CANCELLED)), at, run_id)])
+            self.forsake([(str(state), at, text, run_id)])
             return state
         row = self.row("SELECT state FROM runs WHERE id = ?", (run_id,))
         if row is None:
             raise NotFound(f"there is no run with the key {run_id}")
         return State(row[0])
-
-    def forsake_tasks(self, rows: list[Row]) -> None:
-        """End the tasks that have no end of their own; each row is their state, the time and the run's key."""
-        self.execute_all(
-            "UPDATE task_runs SET state = ?, finished_at = ? WHERE run_id = ? AND finished_at IS NULL", rows
-        )
 
     def note(self, run_id: int, state: State | None, note: str, at: int) -> bool:
         """Record a passing state of a run, or a mere remark (*state* None); False if no step leads there."""
@@ -121,8 +117,9 @@ class RunWriting(Resuming):
         self.execute_all(_NOTE, rows)
 
     def load_live(self) -> list[StoredRun]:
-        """Return the runs that have no end, oldest first."""
-        rows = self.rows(f"{_SELECT} WHERE r.state <> 'completed' AND r.state IN ({_UNFINISHED}) ORDER BY r.id")
+        """Return the runs that have no end, oldest first; of those within another run the other one tells."""
+        unfinished = f"r.state <> 'completed' AND r.state IN ({_UNFINISHED}) AND r.root_id IS NULL"
+        rows = self.rows(f"{_SELECT} WHERE {unfinished} ORDER BY r.id")
         return [_stored(row) for row in rows]
 
     def load_run(self, uid: str) -> StoredRun:
@@ -162,7 +159,9 @@ class RunWriting(Resuming):
 
 
 def _stored(row: Row) -> StoredRun:
-    (*facts, parameters, schedule_id, pid, start_time, boot_id, journal, offset, version, sources, file, note) = row
+    (*facts, parameters, schedule_id, pid, start_time, boot_id, journal, offset, version, sources, file, note, root) = (
+        row
+    )
     key, uid, flow, state, trigger, queued, started, finished, scheduled, attempt, priority, parent = facts
     return StoredRun(
         id=key,
@@ -186,4 +185,5 @@ def _stored(row: Row) -> StoredRun:
         sources=json.loads(sources) if sources else {},
         file=file,
         note=note,
+        root=root,
     )

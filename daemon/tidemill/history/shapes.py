@@ -27,9 +27,13 @@ def run(row: Row) -> Record:
         parameters,
         error,
         version,
-    ) = row[:14]
+        _,
+        name,
+        root,
+    ) = row[:17]
     return {
         "id": uid,
+        "name": name,
         "flow": flow,
         "state": state,
         "trigger": trigger,
@@ -40,6 +44,7 @@ def run(row: Row) -> Record:
         "duration": duration(started, finished),
         "attempt": attempt,
         "parent": parent,
+        "root": root,
         "parameters": json.loads(parameters) if parameters else {},
         "error": error_line(error),
         "version": version,
@@ -116,9 +121,10 @@ def problem_line(file: str | None, errors: str | None) -> str | None:
 
 def task(row: Row, failed_attempts: Iterable[Row]) -> Record:
     """Shape a row of queries.TASKS, with the task's rows of queries.ATTEMPTS."""
-    index, name, state, attempts, started, finished, failure, handler, location, size, preview = row
+    index, name, state, attempts, started, finished, failure, handler, location, size, preview, run_name, child = row
     return {
         "name": name,
+        "run_name": run_name,
         "index": index,
         "state": state,
         "attempts": attempts,
@@ -129,6 +135,7 @@ def task(row: Row, failed_attempts: Iterable[Row]) -> Record:
         "result": None
         if handler is None
         else {"handler": handler, "location": location, "size": size, "preview": preview},
+        "subflow": child,
         "failed_attempts": [
             {
                 "attempt": attempt,
@@ -149,7 +156,8 @@ def events(row: Row, between: Iterable[Row]) -> list[Record]:
     if started is not None:
         told.append((started, "running", None))
     told.sort(key=lambda event: event[0])
-    if finished is None or finished != queued:
+    # A run that another one called never waits.
+    if row[16] is None and (finished is None or finished != queued):
         told.insert(0, (queued, "pending", None))
     if finished is not None:
         told.append((finished, state, error_line(failure)))

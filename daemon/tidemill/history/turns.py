@@ -1,15 +1,14 @@
 """One transaction of the recorder: works and pieces of journals, all of them or none."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from tidemill.domain.events import Event, RunNoted
 from tidemill.domain.results import ErrorInfo
-from tidemill.history.folding import Rows
 from tidemill.history.following import Journals, told
-from tidemill.history.ingest import OffsetError, Piece, ingest, move_offsets, write
+from tidemill.history.ingest import OffsetError, Piece, ingest, move_offsets, record
 from tidemill.history.pen import Pen
 from tidemill.history.problems import is_passing
 from tidemill.history.texts import storable
@@ -69,7 +68,7 @@ def _write(
     works: Sequence[Work],
     journals: Journals,
     perform: Callable[[Writer, Work], Any],
-    record: Callable[[Writer, Sequence[Piece]], None],
+    take_in: Callable[[Writer, Sequence[Piece]], None],
 ) -> Turn:
     turn = Turn()
     pieces = journals.gather()
@@ -77,10 +76,10 @@ def _write(
         return turn
     with pen.transaction() as writer:
         if pieces:
-            record(writer, pieces)
+            take_in(writer, pieces)
         for run_id in dict.fromkeys(work.reading for work in works if work.reading is not None):
             for piece in journals.read_all(run_id):
-                record(writer, [piece])
+                take_in(writer, [piece])
                 pieces.append(piece)
         turn.answers = [perform(writer, work) for work in works]
     turn.facts = told(pieces)
@@ -117,19 +116,13 @@ def _carefully(writer: Writer, pieces: Sequence[Piece]) -> None:
 
 def _record_one(writer: Writer, run_id: int, event: Event) -> None:
     try:
-        _saved(writer, lambda: write(writer, _rows(run_id, [event])))
+        _saved(writer, lambda: record(writer, [(run_id, [event])]))
     except Exception as error:
         if is_passing(error):
             raise
         _LOG.exception("an event of run %d could not be recorded: %r", run_id, event)
         note = f"an event could not be recorded ({ErrorInfo(type(error).__name__, str(error)).line})"
-        write(writer, _rows(run_id, [RunNoted(event.at, storable(note))]))
-
-
-def _rows(run_id: int, events: Iterable[Event]) -> Rows:
-    rows = Rows()
-    rows.add(run_id, events)
-    return rows
+        record(writer, [(run_id, [RunNoted(event.at, storable(note))])])
 
 
 def _saved(writer: Writer, act: Callable[[], T]) -> T:

@@ -4,13 +4,14 @@ from sqlalchemy import Connection
 
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.zones import local_zone, zone_name
+from tidemill.history.children import ChildWriting
 from tidemill.history.flow_writing import FlowWriting
 from tidemill.history.ledger import LedgerWriting
 from tidemill.history.queries import TIMEZONE_KEY
 from tidemill.history.records import StoredSchedule
 
 
-class Writer(FlowWriting, LedgerWriting):
+class Writer(FlowWriting, LedgerWriting, ChildWriting):
     """What a piece of work is handed; nothing it writes is there before the recorder's commit."""
 
     def __init__(self, connection: Connection) -> None:
@@ -21,6 +22,7 @@ class Writer(FlowWriting, LedgerWriting):
         """Drop the remembered keys: the transaction that made them may have been rolled back."""
         self._flow_ids = {}
         self._version_ids = {}
+        self._child_ids = {}
         self._is_zone_kept = False
 
     def save_flow(self, flow: FlowManifest, file: str, version: str, now: int) -> list[StoredSchedule]:

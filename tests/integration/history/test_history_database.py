@@ -1,5 +1,6 @@
 """Opening a history: new, old, newer, foreign, damaged, locked, killed while it was migrated."""
 
+import importlib
 import os
 import sqlite3
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from history_lab import Lab
+from history_lab import NOON, Lab
 from tidemill.domain.errors import HistoryError
 from tidemill.history import migrating
 from tidemill.history.database import PRAGMAS, open_database
@@ -19,17 +20,17 @@ from tidemill.history.reader import open_reader
 
 ROOT = Path(__file__).parents[3] / "daemon"
 
-SECOND_VERSION = """
+NEXT_VERSION = f"""
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9000"
+down_revision = "{LATEST}"
 
 
 def upgrade():
     op.execute("CREATE TABLE more (id INTEGER)")
     op.execute("INSERT INTO meta VALUES ('migrated', 'yes')")
-    {then}
+    {{then}}
 """
 
 
@@ -45,12 +46,20 @@ def schema_of(lab: Lab) -> list[tuple]:
     return [tuple(str(cell).split() for cell in row) for row in rows if "alembic" not in str(row)]
 
 
+def drop_everything(writer) -> None:
+    for table in [
+        "results", "attempts", "task_runs", "run_events", "runs", "occurrences", "schedules", "flows", "files",
+        "manifest_cache", "versions", "sources", "meta", "alembic_version",
+    ]:  # fmt: skip
+        writer.execute(f"DROP TABLE {table}")
+
+
 def versions_with(tmp_path: Path, then: str) -> Path:
     folder = tmp_path / "versions"
     folder.mkdir()
-    first = migrating.FOLDER / "versions" / "v0001_first.py"
-    (folder / first.name).write_text(first.read_text())
-    (folder / "v0002_second.py").write_text(SECOND_VERSION.format(then=then))
+    for version in (migrating.FOLDER / "versions").glob("v*.py"):
+        (folder / version.name).write_text(version.read_text())
+    (folder / "v9000_next.py").write_text(NEXT_VERSION.format(then=then))
     return folder
 
 
@@ -70,12 +79,7 @@ def run_python(program: str, *arguments: object) -> subprocess.CompletedProcess:
 def test_a_new_history_is_what_alembic_would_make(lab):
     made = schema_of(lab)
     with lab.pen.transaction() as writer:
-        tables = [
-            "results", "attempts", "task_runs", "run_events", "runs", "occurrences", "schedules", "flows", "files",
-            "manifest_cache", "versions", "sources", "meta", "alembic_version",
-        ]  # fmt: skip
-        for table in tables:
-            writer.execute(f"DROP TABLE {table}")
+        drop_everything(writer)
     lab.pen.close()
 
     with lab.database.connect() as connection, connection.begin():
@@ -101,7 +105,51 @@ def test_an_old_history_is_migrated(lab, tmp_path):
         migrating.upgrade(connection, folder)
 
     assert lab.write(lambda w: (w.get_meta("kept"), w.get_meta("migrated"))) == ("indeed", "yes")
-    assert lab.write(lambda w: w.rows("SELECT version_num FROM alembic_version")) == [("0002",)]
+    assert lab.write(lambda w: w.rows("SELECT version_num FROM alembic_version")) == [("9000",)]
+
+
+# Each version, from the one before it, with what was written by then
+
+
+def begin_with(lab: Lab, *names: str) -> None:
+    """Make the history one that an older program made."""
+    with lab.pen.transaction() as writer:
+        drop_everything(writer)
+        for name in names:
+            version = importlib.import_module(f"tidemill.history.migrations.versions.{name}")
+            for statement in version.statements(lab.database.engine.dialect.name):
+                writer.execute(statement)
+        writer.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        writer.execute("INSERT INTO alembic_version VALUES (?)", (names[-1][1:5],))
+
+
+def test_runs_of_the_first_schema_are_runs_that_nobody_called(lab):
+    begin_with(lab, "v0001_first")
+    with lab.pen.transaction() as w:
+        w.execute("INSERT INTO flows (name, active) VALUES ('nightly', 1)")
+        w.execute_all(
+            "INSERT INTO runs (uid, flow_id, state, trigger, queued_at, finished_at, attempt, priority, parent_id,"
+            " journal_offset) VALUES (?, 1, ?, ?, ?, ?, 1, 0, ?, 0)",
+            [
+                ("aaa0000000", "failed", "manual", NOON, NOON + 1, None),
+                ("bbb0000000", "running", "retry", NOON + 2, None, 1),
+            ],
+        )
+        w.execute("INSERT INTO task_runs (run_id, idx, name, state, attempts) VALUES (1, 0, 'extract', 'failed', 2)")
+        w.execute("INSERT INTO run_events (run_id, seq, at, note) VALUES (1, 1, 5, 'kept')")
+    lab.pen.close()
+
+    open_database(lab.address)
+
+    newest, oldest = lab.read(lambda r: r.runs())
+    assert (newest["id"], newest["parent"], newest["root"], newest["name"]) == ("bbb0000000", "aaa0000000", None, None)
+    assert lab.read(lambda r: r.runs(top=True)) == [newest, oldest]
+    assert lab.read(lambda r: r.find_run("nightly@last")) == "bbb0000000"
+    (task,) = lab.read(lambda r: r.run_detail("aaa0000000"))["tasks"]
+    assert (task["name"], task["attempts"], task["run_name"], task["subflow"]) == ("extract", 2, None, None)
+    assert [run.uid for run in lab.write(lambda w: w.load_live())] == ["bbb0000000"]
+    lab.add_run("ccc0000000")
+    assert lab.write(lambda w: w.rows("SELECT note FROM run_events")) == [("kept",)]
 
 
 MIGRATE = """
@@ -125,7 +173,7 @@ def test_a_migration_that_is_killed_leaves_the_old_history(lab, tmp_path):
 
     assert killed.returncode == -9
     assert schema_of(lab) == before
-    assert lab.write(lambda w: w.rows("SELECT version_num FROM alembic_version")) == [("0001",)]
+    assert lab.write(lambda w: w.rows("SELECT version_num FROM alembic_version")) == [(LATEST,)]
     assert lab.write(lambda w: w.get_meta("migrated")) is None
 
 

@@ -19,9 +19,10 @@ from tidemill.history.records import NewOccurrence, NewRun
 
 RUN_FIELDS = {
     "id", "flow", "state", "trigger", "scheduled_for", "queued_at", "started_at", "finished_at", "duration",
-    "attempt", "parent", "parameters", "error", "version",
+    "attempt", "parent", "root", "parameters", "error", "version", "name",
 }  # fmt: skip
 TASK_FIELDS = {"name", "index", "state", "attempts", "started_at", "finished_at", "duration", "error", "result"}
+TASK_FIELDS |= {"run_name", "subflow"}
 FLOW_FIELDS = {
     "name", "file", "description", "tags", "schedules", "next_run_at", "paused", "parameters", "last_run", "error",
 }  # fmt: skip
@@ -171,38 +172,50 @@ def test_a_word_that_is_no_state_is_refused(lab):
         lab.read(lambda r: r.runs(states=("dancing'; --",)))
 
 
-@pytest.mark.parametrize("states", [(), ("failed",), ("failed", "crashed")])
+def plan_of(lab: Lab, sql: str) -> list[str]:
+    values = {"limit": 20, "flow_id": 1, "since": 0, "prefix": "abc", "behind": "abd"}
+    return lab.read(lambda r: [row[3] for row in r._reading.rows(f"EXPLAIN QUERY PLAN {sql}", values)])
+
+
+@pytest.mark.parametrize("states", [(), ("failed",), ("failed", "crashed"), ("completed",)])
 @pytest.mark.parametrize("of_flow", [False, True])
 @pytest.mark.parametrize("since", [False, True])
-def test_every_list_walks_an_index_without_sorting_the_history(sqlite_lab, states, of_flow, since):
-    sql = queries.runs(states, of_flow=of_flow, since=since)
-    values = {"limit": 20, "flow_id": 1, "since": 0}
+@pytest.mark.parametrize("top", [False, True])
+def test_every_list_walks_an_index_without_sorting_the_history(sqlite_lab, states, of_flow, since, top):
+    plan = plan_of(sqlite_lab, queries.runs(states, of_flow=of_flow, since=since, top=top))
 
-    plan = sqlite_lab.read(lambda r: [row[3] for row in r._reading.rows(f"EXPLAIN QUERY PLAN {sql}", values)])
-
-    wanted = {
-        (False, False): "runs_by_time",
-        (True, False): "runs_by_flow",
-        (False, True): "runs_by_state",
-        (True, True): "runs_by_flow_state",
-    }[of_flow, bool(states)]
+    if states and states != ("completed",):
+        walked = ["runs_by_flow_state" if of_flow else "runs_by_state"] * len(states)
+    else:
+        by = "flow" if of_flow else "time"
+        walked = [f"runs_by_{by}"] if top else [f"runs_by_{by}", f"children_by_{by}"]
     walks = [step for step in plan if " runs " in step]
-    assert len(walks) == max(len(states), 1)
-    assert all(f"USING COVERING INDEX {wanted}" in step for step in walks)
+    assert [step.split(" INDEX ")[1].split(" ")[0] for step in walks] == walked
     # The one sort is over the few rows that were found.
     assert sum("TEMP B-TREE" in step for step in plan) == 1
 
 
 @pytest.mark.parametrize(
-    "sql", [queries.COUNT_LIVE, queries.LAST_RUN, queries.LAST_RUN_OF_FLOW, queries.RUNS_BY_PREFIX]
+    ("sql", "index"),
+    [
+        (queries.COUNT_LIVE, "runs_by_state"),
+        (queries.LAST_RUN, "runs_by_time"),
+        (queries.LAST_RUN_OF_FLOW, "runs_by_flow"),
+        (queries.LAST_CHILD_OF_FLOW, "children_by_flow"),
+        (queries.RUNS_BY_PREFIX, "sqlite_autoindex_runs_1"),
+    ],
 )
-def test_what_is_asked_often_never_looks_at_every_run(sqlite_lab, sql):
-    values = {"flow_id": 1, "prefix": "abc", "behind": "abd"}
+def test_what_is_asked_often_never_looks_at_every_run(sqlite_lab, sql, index):
+    plan = plan_of(sqlite_lab, sql)
 
-    plan = sqlite_lab.read(lambda r: [row[3] for row in r._reading.rows(f"EXPLAIN QUERY PLAN {sql}", values)])
-
-    assert "INDEX" in plan[0]
+    assert f"INDEX {index} " in f"{plan[0]} "
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_the_newest_run_of_each_flow_is_found_in_an_index(sqlite_lab):
+    plan = plan_of(sqlite_lab, f"{queries.FLOWS} WHERE f.active = 1 ORDER BY f.name")
+
+    assert [step for step in plan if step.startswith("SEARCH l ")] == ["SEARCH l USING INDEX runs_by_flow (flow_id=?)"]
 
 
 # Finding one
