@@ -5,19 +5,16 @@ texts from one text used twice. So values are taken apart as pickle takes them a
 their own. Nothing is imported for it that the value's own type has not imported already.
 """
 
-import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
-from functools import partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any, Final
 
-_SIZE: Final = 16
+from tidemill.authoring.code_hashing import hash_code, join
+
 _PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
 """Types whose ``repr`` is exact, tells them apart, and is written by C."""
-
-_new: Final = partial(hashlib.blake2b, digest_size=_SIZE)
 
 
 class UnhashableError(Exception):
@@ -39,28 +36,6 @@ def hash_value(value: Any) -> str:
     except Exception as error:
         # The value's own code: a serializer, an iterator, a property.
         raise UnhashableError(f"{kind}: {error}") from error
-
-
-def hash_code(code: CodeType) -> bytes:
-    """Return a digest of what *code* does, whatever file and line it stands in."""
-    constants = [hash_code(each) if isinstance(each, CodeType) else _constant(each) for each in code.co_consts]
-    parts = (code.co_code, *constants, repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
-    return _join(b"code", parts)
-
-
-def _constant(value: Any) -> bytes:
-    if isinstance(value, frozenset):
-        return repr(sorted(map(repr, value))).encode("utf-8", "surrogatepass")
-    return repr(value).encode("utf-8", "surrogatepass")
-
-
-def _join(kind: bytes, parts: Iterable[bytes | memoryview]) -> bytes:
-    """Return one digest of several parts; their borders count."""
-    whole = _new(kind)
-    for part in parts:
-        whole.update(b"\0%d\0" % len(part))
-        whole.update(part)
-    return whole.digest()
 
 
 def _name(thing: Any) -> bytes:
@@ -86,7 +61,7 @@ class _Walk:
             return self._known[identity][0]
         if identity in self._above:
             self._loops += 1
-            return _join(b"loop", [b"%d" % (len(self._above) - self._above[identity])])
+            return join(b"loop", [b"%d" % (len(self._above) - self._above[identity])])
         loops = self._loops
         self._above[identity] = len(self._above)
         try:
@@ -103,38 +78,38 @@ class _Walk:
         if way is not None:
             return way(self, value)
         if isinstance(value, type):
-            return _join(b"class", [_name(value)])
+            return join(b"class", [_name(value)])
         if isinstance(value, Enum):
-            return _join(b"enum", [_name(kind), self.digest(value.name or value.value)])
+            return join(b"enum", [_name(kind), self.digest(value.name or value.value)])
         if kind.__name__ in _TABLES and kind.__module__.startswith(("numpy", "pandas")):
             return _TABLES[kind.__name__](self, value)
         if "pydantic" in sys.modules and callable(getattr(kind, "model_dump", None)):
             # What the model says of itself: its own serializers leave out what is no part of its value.
-            return _join(b"model", [_name(kind), self.digest(value.model_dump())])
+            return join(b"model", [_name(kind), self.digest(value.model_dump())])
         return self._reduced(value)
 
     def sequence(self, value: Any) -> bytes:
         kind = type(value).__name__.encode()
         if set(map(type, value)) <= _PLAIN:
             try:
-                return _join(kind, [b"plain", repr(list(value)).encode("utf-8", "surrogatepass")])
+                return join(kind, [b"plain", repr(list(value)).encode("utf-8", "surrogatepass")])
             except ValueError:
                 # An integer of thousands of digits, which repr refuses.
                 pass
-        return _join(kind, map(self.digest, value))
+        return join(kind, map(self.digest, value))
 
     def mapping(self, value: Any) -> bytes:
         if set(map(type, value)) <= {str} and set(map(type, value.values())) <= _PLAIN:
             try:
-                return _join(
+                return join(
                     b"dict", [b"plain", repr(sorted(value.items(), key=_first)).encode("utf-8", "surrogatepass")]
                 )
             except ValueError:
                 pass
-        return _join(b"dict", sorted(self.digest(key) + self.digest(each) for key, each in value.items()))
+        return join(b"dict", sorted(self.digest(key) + self.digest(each) for key, each in value.items()))
 
     def unordered(self, value: Any) -> bytes:
-        return _join(type(value).__name__.encode(), sorted(map(self.digest, value)))
+        return join(type(value).__name__.encode(), sorted(map(self.digest, value)))
 
     def function(self, value: FunctionType) -> bytes:
         """Tell functions apart by name and by what they do; a changed one of the same name is another."""
@@ -145,45 +120,45 @@ class _Walk:
             self.digest(value.__kwdefaults__),
             self.digest(value.__closure__),
         ]
-        return _join(b"function", parts)
+        return join(b"function", parts)
 
     def cell(self, value: CellType) -> bytes:
         try:
-            return _join(b"cell", [self.digest(value.cell_contents)])
+            return join(b"cell", [self.digest(value.cell_contents)])
         except ValueError:
-            return _join(b"cell", [])
+            return join(b"cell", [])
 
     def builtin(self, value: BuiltinFunctionType) -> bytes:
         owner = value.__self__
         if owner is None or isinstance(owner, ModuleType):
-            return _join(b"builtin", [str(value.__module__).encode(), value.__qualname__.encode()])
-        return _join(b"builtin", [value.__name__.encode(), self.digest(owner)])
+            return join(b"builtin", [str(value.__module__).encode(), value.__qualname__.encode()])
+        return join(b"builtin", [value.__name__.encode(), self.digest(owner)])
 
     def module(self, value: ModuleType) -> bytes:
-        return _join(b"module", [value.__name__.encode()])
+        return join(b"module", [value.__name__.encode()])
 
     def buffer(self, value: Any) -> bytes:
-        return _join(b"buffer", [value.raw()])
+        return join(b"buffer", [value.raw()])
 
     def bytearray(self, value: bytearray) -> bytes:
-        return _join(b"bytearray", [bytes(value)])
+        return join(b"bytearray", [bytes(value)])
 
     def array(self, value: Any) -> bytes:
         """Hash what a numpy array holds, in the order of its indices; how it lies in memory is no part of it."""
         head = [repr(value.dtype).encode(), repr(value.shape).encode()]
         if value.dtype.hasobject or not value.dtype.itemsize:
-            return _join(b"array", [*head, self.digest(value.tolist())])
-        return _join(b"array", [*head, memoryview(value.ravel().view("u1"))])
+            return join(b"array", [*head, self.digest(value.tolist())])
+        return join(b"array", [*head, memoryview(value.ravel().view("u1"))])
 
     def series(self, value: Any) -> bytes:
         parts = (value.name, list(value.index.names), value.index.to_numpy(), str(value.dtype), value.to_numpy())
-        return _join(b"series", map(self.digest, parts))
+        return join(b"series", map(self.digest, parts))
 
     def frame(self, value: Any) -> bytes:
         """Take a data frame apart by column: how pandas groups them into blocks is history, not value."""
         columns = [value.iloc[:, place] for place in range(value.shape[1])]
         parts = (value.columns.to_numpy(), list(value.columns.names), list(value.index.names), value.index.to_numpy())
-        return _join(b"frame", [*map(self.digest, parts), *map(self.series, columns)])
+        return join(b"frame", [*map(self.digest, parts), *map(self.series, columns)])
 
     def _reduced(self, value: Any) -> bytes:
         """Take an object apart as pickle would."""
@@ -195,7 +170,7 @@ class _Walk:
         except Exception as error:
             raise UnhashableError(f"{kind.__qualname__}: {error}") from error
         if isinstance(reduced, str):
-            return _join(b"global", [_name(kind), reduced.encode("utf-8", "surrogatepass")])
+            return join(b"global", [_name(kind), reduced.encode("utf-8", "surrogatepass")])
         make, arguments, state, items, pairs = (*reduced[:5], None, None, None)[:5]
         try:
             parts = [
@@ -208,7 +183,7 @@ class _Walk:
             ]
         except UnhashableError as error:
             raise UnhashableError(f"{kind.__qualname__} holds {error}") from error.__cause__
-        return _join(b"object", parts)
+        return join(b"object", parts)
 
 
 def _first(pair: tuple[str, Any]) -> str:
@@ -220,7 +195,7 @@ def _plain(value: Any) -> bytes:
         text = repr(value)
     except ValueError:
         text = hex(value)
-    return _join(b"plain", [text.encode("utf-8", "surrogatepass")])
+    return join(b"plain", [text.encode("utf-8", "surrogatepass")])
 
 
 def _is_ordered(kind: type) -> bool:

@@ -5,7 +5,8 @@ import types
 from functools import lru_cache
 from typing import Any
 
-from tidemill.authoring.hashing import hash_code, hash_value
+from tidemill.authoring.code_hashing import hash_code
+from tidemill.authoring.hashing import hash_value
 from tidemill.authoring.tasks import Task, definition_of
 
 
