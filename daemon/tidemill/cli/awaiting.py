@@ -34,6 +34,10 @@ class Awaited:
         """Return the run with its tasks as the history has it now."""
         return self._invocation.reader.run_detail(self.uid)
 
+    def progress(self, limit: int) -> Record:
+        """Return how far the run is, with at most *limit* of its tasks."""
+        return self._invocation.reader.progress(self.uid, limit)
+
     def _listen(self, patience: float) -> None:
         try:
             found = self._invocation.client.poll(patience)

@@ -1,32 +1,37 @@
 """Seeing a run through to its end, as ``run --wait`` and ``retry --wait`` do."""
 
 import sys
+from functools import partial
+from typing import Final
 
 from tidemill.cli import exits
 from tidemill.cli.awaiting import Awaited
 from tidemill.cli.documents import print_document
+from tidemill.cli.errorviews import OWN_FAILURES, states_told
 from tidemill.cli.finding import Record
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.logfiles import lines, pieces
 from tidemill.cli.phrasing import duration
+from tidemill.cli.reports import Reports
 from tidemill.cli.states import state_text
-from tidemill.cli.taskviews import outcome_cell
+from tidemill.cli.taskviews import counted, outcome_cell, told_counts
 from tidemill.cli.terminal import cells, cut, is_terminal, neutral, neutral_lines, say, style, width
 
-_SUCCESSES = frozenset({"completed", "cached"})
+_SUCCESSES: Final = frozenset({"completed", "cached"})
+_MOST_TASKS: Final = 20
+"""Tasks that are listed when the run has ended."""
 
 
 def see_through(invocation: Invocation, awaited: Awaited, *, follow: bool, as_json: bool) -> int:
     """Show the run until its end, tell how it ended, and return the exit code."""
     try:
-        if follow and not as_json:
-            _print_log(invocation, awaited)
-        elif is_terminal() and sys.stderr.isatty() and not as_json:
-            from tidemill.cli.progress import watch
-
-            watch(invocation, awaited, _expected_tasks(invocation, awaited))
-        while not awaited.look(1.0):
-            pass
+        if as_json:
+            while not awaited.look(1.0):
+                pass
+        elif is_terminal() and sys.stderr.isatty():
+            _watch(invocation, awaited, follow=follow)
+        else:
+            _report(invocation, awaited, follow=follow)
     except KeyboardInterrupt:
         say(f"\nthe run goes on; end it with: tidemill cancel {awaited.uid}", err=True)
         raise
@@ -37,16 +42,43 @@ def see_through(invocation: Invocation, awaited: Awaited, *, follow: bool, as_js
     return exits.DONE if awaited.state in _SUCCESSES else exits.FAILED
 
 
-def _print_log(invocation: Invocation, awaited: Awaited) -> None:
-    """Print what the run writes as it writes it."""
-    arriving = pieces(invocation.paths.log(awaited.uid), follow=lambda: not awaited.look(0))
-    for line in lines(arriving):
-        say(neutral_lines(line))
+def _watch(invocation: Invocation, awaited: Awaited, *, follow: bool) -> None:
+    """Show a person how the run gets on, below what it writes if that is wanted."""
+    from tidemill.cli.progress import view, watch
+
+    expected = _expected_tasks(invocation, awaited)
+    if not follow:
+        watch(invocation, awaited, expected)
+        return
+    with view(invocation, awaited, expected=expected, lines=0) as shown:
+
+        def goes_on() -> bool:
+            shown.flush()
+            shown.renew()
+            return not awaited.look(0)
+
+        for line in lines(pieces(invocation.paths.log(awaited.uid), follow=goes_on)):
+            shown.print(line)
+
+
+def _report(invocation: Invocation, awaited: Awaited, *, follow: bool) -> None:
+    """Tell a pipe how the run gets on, beside what it writes if that is wanted."""
+    reports = Reports(awaited, partial(_expected_tasks, invocation, awaited))
+
+    def goes_on(patience: float) -> bool:
+        reports.renew()
+        return not awaited.look(patience)
+
+    if follow:
+        for line in lines(pieces(invocation.paths.log(awaited.uid), follow=lambda: goes_on(0))):
+            say(neutral_lines(line))
+    while goes_on(1.0):
+        pass
 
 
 def _expected_tasks(invocation: Invocation, awaited: Awaited) -> int:
     """Return how many tasks the run will have, as far as its flow's file tells."""
-    flow = invocation.reader.flow(awaited.detail()["flow"])
+    flow = invocation.reader.flow(awaited.progress(1)["flow"])
     return len((flow.get("manifest") or {}).get("tasks") or ())
 
 
@@ -66,9 +98,17 @@ def _print_end(awaited: Awaited) -> None:
     """Print the tasks, few enough to read, and how the run ended."""
     run = awaited.detail()
     tasks = run["tasks"]
-    bad = [task for task in tasks if task["state"] not in _SUCCESSES]
-    for task in tasks if len(tasks) <= 20 else bad[:20]:
-        say(_task_line(task))
+    if len(tasks) > _MOST_TASKS:
+        bad = [task for task in tasks if task["state"] not in _SUCCESSES]
+        bad.sort(key=lambda task: task["state"] not in OWN_FAILURES)
+        for task in bad[:_MOST_TASKS]:
+            say(_task_line(task))
+        if len(bad) > _MOST_TASKS:
+            say(f"  and {len(bad) - _MOST_TASKS} more; all of them: tidemill show {run['id']} {states_told(bad)}--all")
+        say(f"  {len(tasks)} tasks: {told_counts(counted(tasks))}")
+    else:
+        for task in tasks:
+            say(_task_line(task))
     error = f": {neutral(run['error'])}" if run["error"] else ""
     say(f"{run['id']} {neutral(run['flow'])} {state_text(str(awaited.state))}{error}")
     if awaited.state not in _SUCCESSES:

@@ -15,6 +15,7 @@ from tidemill.domain.states import State
 from tidemill.domain.times import iso, to_micros
 from tidemill.history import queries, shapes
 from tidemill.history.migrations import LATEST, VERSIONS
+from tidemill.history.progress import progress
 from tidemill.history.reading import Reading, Row, open_reading
 
 Record = dict[str, Any]
@@ -160,6 +161,13 @@ class Reader:
             if own is None
             else {"handler": own[2], "location": own[3], "size": own[4], "preview": own[5]},
         }
+
+    def progress(self, uid: str, limit: int) -> Record:
+        """Return how far a run is, with at most *limit* of its tasks: those that ended last, and those that go on."""
+        found = progress(self._reading, uid, limit)
+        if found is None:
+            raise NotFound(f"there is no run {uid}")
+        return found
 
     def result(self, uid: str, task: str | None = None) -> Record:
         """Return what a run, or a task of it by name or number, returned; ``value`` only where it is JSON.

@@ -68,6 +68,11 @@ class PlainReader:
 
     run_detail = run
 
+    def progress(self, uid, limit):
+        run = self.details[uid]
+        states = [task["state"] for task in run["tasks"]]
+        return {**run, "counts": {state: states.count(state) for state in states}, "tasks": run["tasks"][-limit:]}
+
     def result(self, uid, task=None):
         if (uid, task) not in self.results:
             raise NotFound(f"run {uid} has no result of a task {task}")
@@ -107,6 +112,29 @@ class PlainClient:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def close(self):
+        pass
+
+
+class TalkingClient:
+    """A daemon that says one prepared thing after the other; an error in its place is raised."""
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+        self.sent = []
+
+    def send(self, verb, **args):
+        self.sent.append((verb, args))
+
+    def answers(self):
+        yield self.poll(0)
+
+    def poll(self, timeout):
+        message = self.messages.pop(0) if self.messages else None
+        if isinstance(message, BaseException):
+            raise message
+        return message
 
     def close(self):
         pass
@@ -154,6 +182,15 @@ def tidemill(capsys, invocation):
         return Ended(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def talk(invocation):
+    def prepare(*messages):
+        client = invocation.__dict__["client"] = TalkingClient(*messages)
+        return client
+
+    return prepare
 
 
 def schedule(kind="cron", expression="0 2 * * *", timezone=None):

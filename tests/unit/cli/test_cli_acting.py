@@ -9,38 +9,6 @@ from tidemill.control.answers import UsageError
 from tidemill.domain.errors import DaemonNotRunning, NotFound, Refused
 
 
-class TalkingClient:
-    """A daemon that says one prepared thing after the other; an error in its place is raised."""
-
-    def __init__(self, *messages):
-        self.messages = list(messages)
-        self.sent = []
-
-    def send(self, verb, **args):
-        self.sent.append((verb, args))
-
-    def answers(self):
-        yield self.poll(0)
-
-    def poll(self, timeout):
-        message = self.messages.pop(0) if self.messages else None
-        if isinstance(message, BaseException):
-            raise message
-        return message
-
-    def close(self):
-        pass
-
-
-@pytest.fixture
-def talk(invocation):
-    def prepare(*messages):
-        client = invocation.__dict__["client"] = TalkingClient(*messages)
-        return client
-
-    return prepare
-
-
 @pytest.mark.parametrize(
     ("given", "parameters"),
     [
