@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tidemill.domain.events import Event, RunEnded, TaskEnded, TaskRetrying, TaskStarted
+from tidemill.domain.events import Event, OfSubflow, RunEnded, TaskEnded, TaskRetrying, TaskStarted
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.journal.reader import JournalReader
@@ -36,7 +36,7 @@ def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = F
 
 def has_overrun(journal: Path, at: int) -> bool:
     """Tell whether a task of the run was still going *at* a time behind its own time-out."""
-    deadlines: dict[int, int] = {}
+    deadlines: dict[tuple[str, int], int] = {}
     reader = JournalReader(journal)
     try:
         while events := reader.read()[0]:
@@ -49,13 +49,15 @@ def has_overrun(journal: Path, at: int) -> bool:
     return any(deadline <= at for deadline in deadlines.values())
 
 
-def _note_deadline(deadlines: dict[int, int], event: Event) -> None:
+def _note_deadline(deadlines: dict[tuple[str, int], int], event: Event, child: str = "") -> None:
     match event:
         case TaskStarted(index=index, deadline=deadline) if deadline is not None:
-            deadlines[index] = deadline
+            deadlines[child, index] = deadline
         case TaskEnded(index=index) | TaskRetrying(index=index):
-            deadlines.pop(index, None)
-        case RunEnded():
+            deadlines.pop((child, index), None)
+        case OfSubflow(run=run, event=of_child):
+            _note_deadline(deadlines, of_child, run)
+        case RunEnded() if not child:
             deadlines.clear()
         case _:
             pass

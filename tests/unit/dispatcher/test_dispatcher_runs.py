@@ -8,7 +8,7 @@ from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.endings import STUCK
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.errors import Refused
-from tidemill.domain.events import RunEnded, RunStarted, TaskEnded, TaskStarted
+from tidemill.domain.events import OfSubflow, RunEnded, RunNoted, RunStarted, SubflowStarted, TaskEnded, TaskStarted
 from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import State
 from tidemill.journal.writer import JournalWriter
@@ -269,6 +269,38 @@ def test_a_run_whose_code_never_let_go_past_a_tasks_time_out_is_timed_out(world,
         world.dispatcher.exited(uid, STUCK)
 
         assert world.ended[-1] == (uid, state)
+
+
+def test_a_time_out_of_a_task_within_a_sub_flow_counts_until_that_task_ends(world, tmp_path):
+    at = time.time_ns() // 1000
+    for uid, end, state in (
+        ("late", RunNoted(at, "hm"), State.TIMED_OUT),
+        ("early", TaskEnded(at, 0, "t", "failed", 1), State.CRASHED),
+    ):
+        run = world.start(uid, flow=uid)
+        run.journal = tmp_path / f"{uid}.journal"
+        journal = JournalWriter(run.journal)
+        journal.write(TaskStarted(at - 5, 0, "child", 1))
+        journal.write(OfSubflow("c", TaskStarted(at - 4, 0, "t", 1, at - 1)))
+        journal.write(TaskEnded(at - 3, 0, "child", "failed", 1))
+        journal.write(OfSubflow("other", TaskEnded(at - 3, 0, "t", "failed", 1)))
+        journal.write(OfSubflow("other", RunEnded(at - 2, "failed")))
+        journal.write(OfSubflow("c", end))
+
+        world.dispatcher.exited(uid, STUCK)
+
+        assert world.ended[-1] == (uid, state)
+
+
+def test_what_is_told_of_a_sub_flow_is_not_told_of_the_run(world):
+    run = world.start("a")
+    run.state = State.RETRYING
+    told = [SubflowStarted(1, "a", 0, "f", {}), TaskStarted(2, 0, "t", 1), RunEnded(3, "failed")]
+
+    world.dispatcher.observe((run.id, OfSubflow("c", event)) for event in told)
+
+    assert (run.state, run.ended, world.ended) == (State.RETRYING, False, [])
+    assert [run.uid for run in world.dispatcher.active_of(run.flow)] == ["a"]
 
 
 def test_an_exit_told_while_the_run_waits_again_keeps_it_from_being_started_twice(world):

@@ -5,6 +5,7 @@ from tidemill.control.requests import Request
 from tidemill.domain.errors import Refused
 from tidemill.domain.outcomes import Trigger
 from tidemill.domain.states import State
+from tidemill.history.records import StoredRun
 from tidemill.service.daemon import Daemon
 from tidemill.service.handlers.wait import until_ended
 
@@ -16,6 +17,8 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     if active is not None and not active.ended:
         raise Refused(f"the run {uid} is still going; cancel it first with: tidemill cancel {uid}")
     parent = await daemon.load_run(uid)
+    if parent.root is not None:
+        raise Refused(_of_subflow(parent, await daemon.load_run(parent.root)))
     if parent.state is State.COMPLETED:
         raise Refused(
             f"the run {uid} completed; there is nothing to retry. Run the flow anew: tidemill run {parent.flow}"
@@ -30,3 +33,10 @@ async def answer(daemon: Daemon, request: Request) -> Message:
         return {"run": run.uid}
     await request.progress({"run": run.uid})
     return await until_ended(daemon, run.uid, ended)
+
+
+def _of_subflow(child: StoredRun, root: StoredRun) -> str:
+    told = f"the run {child.uid} is a sub-flow of the run {root.uid}"
+    if root.state is State.COMPLETED:
+        return f"{told}, which completed; there is nothing to retry. Run that flow anew: tidemill run {root.flow}"
+    return f"{told}; retry that one with: tidemill retry {root.uid}"
