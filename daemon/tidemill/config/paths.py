@@ -49,9 +49,18 @@ class StatePaths(NamedTuple):
         """The folder of results too large for the history."""
         return self.root / "results"
 
+    @property
+    def limits(self) -> Path:
+        """Who holds the named limits, and which there are."""
+        return self.root / "limits"
+
     def journal(self, run: str) -> Path:
         """The journal of one run."""
         return Path(f"{self.root}/journals/{run[:2]}/{run}.journal")
+
+    def hooks_journal(self, run: str) -> Path:
+        """The journal of the process that calls the hooks of a run whose own process died."""
+        return Path(f"{self.root}/journals/{run[:2]}/{run}.hooks")
 
     def log(self, run: str) -> Path:
         """The captured output of one run."""

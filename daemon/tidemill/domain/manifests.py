@@ -53,6 +53,8 @@ class FlowManifest:
     priority: int = 0
     """Higher starts first."""
     max_workers: int | None = None
+    end_hooks: tuple[str, ...] = ()
+    """Its hooks that somebody else has to call when the run's own process cannot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Runs, and the order that starts one."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tidemill.domain.results import ResultInfo
+
+RUN: Final = "run"
+CRASH_HOOKS: Final = "crash_hooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,15 @@ class RunOrder:
     environment: dict[str, str] = field(default_factory=dict)
     log_limit: int = 64 * 1024 * 1024
     """Bytes of captured output after which the log says it was truncated."""
+    purpose: str = RUN
+    """``run``, or ``crash_hooks``: call the flow's hooks for the end of a run whose own process could not."""
+    verdict: tuple[str, str | None] | None = None
+    """For hooks: the state the run ended in, and its error in one line."""
+
+    @property
+    def process(self) -> str:
+        """What the fork server knows the process by: the run itself, or what is done on its behalf."""
+        return self.run if self.purpose == RUN else f"{self.run}:{self.purpose}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ class Orders:
         A daemon that died before it saw the answer leaves its successor to order again.
         """
         order = start.order
-        run = self._children.find(order.run)
+        run = self._children.find(order.process)
         if run is None:
             try:
                 make_folders(order)
                 run = self._make_run(client, start)
             except (OSError, ValueError) as error:
-                client.send(Failed(order.run, f"no process can be made for the run: {error}"))
+                client.send(Failed(order.process, f"no process can be made for the run: {error}"))
                 return
             self._children.add(run.pid, run)
         client.send(Started(run.run, run.pid, run.start_time))
@@ -74,7 +74,7 @@ class Orders:
         if run is not None:
             return run
         pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
-        return LiveRun(start.order.run, pid, birth(pid) or 0)
+        return LiveRun(start.order.process, pid, birth(pid) or 0)
 
 
 def measure_floor(count: int) -> list[float]:

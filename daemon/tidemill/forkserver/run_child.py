@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tidemill.domain.runs import RunOrder
+from tidemill.domain.runs import CRASH_HOOKS, RunOrder
 from tidemill.forkserver import forking, kinship, protocol
 from tidemill.forkserver.protocol import Failed
 
@@ -32,6 +32,8 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         kinship.become_subreaper()
         # One process a run, whoever was killed between order and answer: the journal admits the first alone.
         journal_fd = _open(order.journal, os.O_RDWR | os.O_EXCL)
+        if order.purpose == CRASH_HOOKS:
+            _sync_folder(order.journal)  # so that not even a power cut lets them be called again
     except (OSError, ValueError) as error:
         _refuse(order, client, error, taken=isinstance(error, FileExistsError))
     try:
@@ -52,10 +54,18 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
 
 
 def _refuse(order: RunOrder, client: socket.socket, error: Exception, *, taken: bool = False) -> NoReturn:
-    failed = Failed(order.run, f"the run cannot be prepared: {error}", taken)
+    failed = Failed(order.process, f"the run cannot be prepared: {error}", taken)
     with suppress(OSError):
         protocol.send(client, protocol.encode(failed))
     os._exit(EXIT_UNPREPARED)
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _open(path: str, access: int) -> int:

@@ -167,7 +167,9 @@ class Forkserver:
     def _answer(self, client: Client, request: Request, fds: list[int]) -> None:
         match request:
             case Start(order) if self._retiring:
-                client.send(Failed(order.run, "this fork server is retiring; another one takes orders", retiring=True))
+                client.send(
+                    Failed(order.process, "this fork server is retiring; another one takes orders", retiring=True)
+                )
             case Start():
                 self._orders.start(client, request)
             case Inspect(order):

@@ -60,7 +60,7 @@ class Spare:
                 protocol.send(self._channel, data, client.connection.fileno())
             except OSError:
                 return None
-        return LiveRun(start.order.run, self.pid, self.start_time)
+        return LiveRun(start.order.process, self.pid, self.start_time)
 
     def dismiss(self) -> None:
         """Let it go."""

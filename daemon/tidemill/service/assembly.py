@@ -19,6 +19,7 @@ from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.events import Event
 from tidemill.domain.version import VERSION
 from tidemill.history.database import open_database
+from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.scheduler.moments import DueMoment, portions
@@ -27,6 +28,8 @@ from tidemill.service.enrolment import Enrolment
 from tidemill.service.first_try import FirstTry
 from tidemill.service.handlers import VERBS
 from tidemill.service.heartbeat import Heartbeat
+from tidemill.service.hook_calls import HookCalls
+from tidemill.service.hook_process import order_for_hooks
 from tidemill.service.inbox import Inbox
 from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
@@ -83,6 +86,7 @@ async def serve(
 
     def ended(run: ActiveRun) -> None:
         waiters.ended(run)
+        hooks.ended(run)
         starter.soon()
 
     link = ForkserverLink(
@@ -102,6 +106,14 @@ async def serve(
     starter = Starter(loop, dispatcher, link)
     watch = ExitWatch(paths, exited)
     link.attach(dispatcher, watch, starter.soon)
+    hooks = HookCalls(
+        loop,
+        recording,
+        link,
+        roster,
+        paths,
+        order=lambda owed: order_for_hooks(owed, str(flows_dir.resolve()), paths, daemon.settings),
+    )
     timekeeper = Timekeeper(
         roster, dispatcher, recording, starter.soon, max_catchup=settings.schedule.max_catchup, now=_now
     )
@@ -167,6 +179,7 @@ async def serve(
         living = link.connect(forkserver.wait())
         recovery = Recovery(dispatcher, watch, roster)
         recovery.take_up(await recording.perform(load_left), living)
+        hooks.take_up(await recording.perform(load_all_owed))
         # Flows that left the folder while nobody watched are gone too; the catalog has not seen them.
         catalog.start()
         await _until_set(catalog.ready, daemon.stopping)
@@ -192,6 +205,7 @@ async def serve(
         await asyncio.to_thread(catalog.stop)
         await control.close()
         watch.close()
+        hooks.close()
         link.close(retire=True)
         await asyncio.to_thread(recorder.stop)
     live = len(dispatcher.live_runs)

@@ -97,13 +97,17 @@ class ForkserverLink:
 
     def launch(self, run: ActiveRun) -> None:
         """Order *run*; its start and its exit are told later."""
+        self.order(self._order(run))
+
+    def order(self, order: RunOrder) -> None:
+        """Give *order* to the fork server, or raise Refused while there is none."""
         if self._client is None:
             raise Refused("there is no fork server to start it; the daemon's log tells why")
         try:
-            self._client.start(self._order(run))
+            self._client.start(order)
         except ForkserverError as error:
-            # The run stays live without a process; once the loss is noticed, it waits again.
-            log.error("the order of run %s did not reach the fork server: %s", run.uid, error)
+            # A run stays live without a process; once the loss is noticed, it waits again.
+            log.error("the order of run %s did not reach the fork server: %s", order.process, error)
 
     def close(self, *, retire: bool) -> None:
         """Let go of the fork server; *retire* it, and it leaves with its last run."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tidemill.dispatcher.endings import Ending
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.states import State
+from tidemill.history.owing import end_without_hooks
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewRun
 from tidemill.history.writing import Writer
@@ -66,11 +67,13 @@ class Recording:
         self._recorder.follow(run_id, uid, journal, offset)
 
     def settle(self, run: ActiveRun, ending: Ending, status: int | None, done: Callable[[State], None]) -> None:
-        """Read the journal to its end; a run without a verdict in it gets *ending*."""
+        """Read the journal to its end; a run without a verdict in it gets *ending*, and is owed its flow's hooks."""
         run_id, at = run.id, time.time_ns() // 1000
+        # One that was cancelled while it waited has done nothing that hooks could clean up.
+        end = Writer.end_run if ending.state is State.CANCELLED and run.process is None else end_without_hooks
 
         def work(writer: Writer) -> State:
-            return writer.end_run(run_id, ending.state, ending.error, at)
+            return end(writer, run_id, ending.state, ending.error, at)
 
         def settled(answer: State | BaseException) -> None:
             if isinstance(answer, BaseException):
