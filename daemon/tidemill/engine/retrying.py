@@ -6,7 +6,6 @@ own: a wait can be cancelled and holds no thread.
 """
 
 import math
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -160,6 +159,9 @@ def _sane(wait: Any) -> float:
 
 def _strategies(policy: RetryPolicy, name: str) -> "Retrying":
     """Return the policy as tenacity's bag of strategies."""
+    # Like tenacity, which needs it too, not imported before.
+    import random
+
     import tenacity
 
     stop = policy.stop or tenacity.stop_after_attempt(policy.max_retries + 1)
