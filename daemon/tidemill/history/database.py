@@ -4,6 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -48,6 +49,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """Tell whether it is one file."""
         return self.engine.dialect.name == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The file, wherever links lead to it; None where the history is not one."""
+        return Path(self.where).resolve() if self.is_sqlite else None
 
     def connect(self) -> Connection:
         """Open the connection of the one writer."""
@@ -108,7 +114,13 @@ def _make_private(path: Path) -> None:
 
 
 def _sqlite_engine(url: URL, patience: float) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": patience})
+    # Not made where it is missing: an empty file in the place of a history that was taken away would hide the loss.
+    address = f"file:{quote(str(Path(str(url.database)).absolute()))}?mode=rw"
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        creator=lambda: sqlite3.connect(address, uri=True, timeout=patience, check_same_thread=False),
+    )
 
     # SQLAlchemy's own idea of a transaction begins deferred and late; ours takes the write lock first, so that
     # no statement inside can find the history changed under it.

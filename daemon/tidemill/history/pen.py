@@ -1,13 +1,19 @@
 """The one writing connection: opened when it is needed, opened again when it died."""
 
+import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from sqlalchemy import Connection
 
 from tidemill.history.database import Database
+from tidemill.history.place import Identity, identify, is_same, put_back
 from tidemill.history.problems import BUSY, code_of, is_passing
 from tidemill.history.writing import Writer
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Pen:
@@ -15,8 +21,10 @@ class Pen:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._path = database.path
         self._connection: Connection | None = None
         self._writer: Writer | None = None
+        self._place: Identity | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Writer]:
@@ -31,13 +39,25 @@ class Pen:
             if is_passing(error) and code_of(error) not in BUSY:
                 self.close()
             raise
+        # Only now is it durable: what was written into a file that has lost its name would be read by nobody.
+        self.keep_place()
+
+    def keep_place(self) -> None:
+        """See to it that the history is where everybody looks for it; write it there anew where it was taken away."""
+        driver = self._driver()
+        if driver is None or self._path is None:
+            return
+        found = identify(self._path)
+        if self._place is None or is_same(self._place, found):
+            self._place = found
+        else:
+            _LOG.critical("%s", put_back(driver, self.close, self._path, self._place))
 
     def tidy(self) -> None:
         """Fold the write-ahead log into the file and cut it, unless someone reads just now."""
-        if self._connection is None or not self._database.is_sqlite:
+        driver = self._driver()
+        if driver is None:
             return
-        driver = self._connection.connection.driver_connection
-        assert driver is not None
         patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
         driver.execute("PRAGMA busy_timeout = 0")
         try:
@@ -45,9 +65,22 @@ class Pen:
         finally:
             driver.execute(f"PRAGMA busy_timeout = {patience}")
 
+    def shrink(self, pages: int) -> int:
+        """Give at most so many free pages back to the file system; return how many are free after that.
+
+        The file is shorter once the write-ahead log is folded into it.
+        """
+        driver = self._driver()
+        if driver is None:
+            return 0
+        # As a script: executed as a statement it would free a single page.
+        driver.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
+        self.keep_place()
+        return int(driver.execute("PRAGMA freelist_count").fetchone()[0])
+
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""
-        connection, self._connection, self._writer = self._connection, None, None
+        connection, self._connection, self._writer, self._place = self._connection, None, None, None
         if connection is not None:
             with suppress(Exception):
                 connection.close()
@@ -59,3 +92,10 @@ class Pen:
             if self._connection.in_transaction():
                 self._connection.rollback()
         return self._connection, self._writer
+
+    def _driver(self) -> sqlite3.Connection | None:
+        """Return SQLite's own connection, while there is one."""
+        if self._connection is None or not self._database.is_sqlite:
+            return None
+        driver: sqlite3.Connection | None = self._connection.connection.driver_connection
+        return driver

@@ -6,6 +6,9 @@ from typing import Final
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """Another process is in the way; the connection is as good as before."""
 
+MEND: Final = "stop the daemon and mend it with: tidemill doctor --repair"
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 _SENTENCES: Final = {
     sqlite3.SQLITE_BUSY: "the history {where} is locked by another process; it goes on when that lets go",
     sqlite3.SQLITE_LOCKED: "the history {where} is locked by another process; it goes on when that lets go",
@@ -13,8 +16,8 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_READONLY: "the history {where} cannot be written; check its owner, its rights and its file system",
     sqlite3.SQLITE_IOERR: "the history {where} cannot be read or written ({error}); check the disk",
     sqlite3.SQLITE_CANTOPEN: "the history {where} cannot be opened; check that its folder exists and may be written",
-    sqlite3.SQLITE_CORRUPT: "the history {where} is damaged ({error}); stop the daemon and restore a backup",
-    sqlite3.SQLITE_NOTADB: "the history {where} is not a database; move it away, a new history is then begun",
+    sqlite3.SQLITE_CORRUPT: "the history {where} is damaged ({error}); " + MEND,
+    sqlite3.SQLITE_NOTADB: "the history {where} is not a database; " + MEND,
     sqlite3.SQLITE_PERM: "the history {where} may not be opened; check its owner and its rights",
     sqlite3.SQLITE_AUTH: "the history {where} may not be opened; check its owner and its rights",
     sqlite3.SQLITE_NOMEM: "there was no memory for {where}",
@@ -37,6 +40,11 @@ def is_passing(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] == "psycopg" and any(
         base.__name__ == "OperationalError" for base in type(error).__mro__
     )
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether the file itself is at fault, so that waiting does not help."""
+    return code_of(error) in _DAMAGE
 
 
 def sentence(error: BaseException, where: str) -> str:

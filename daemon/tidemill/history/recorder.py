@@ -19,7 +19,7 @@ from tidemill.history.database import Database
 from tidemill.history.following import Journals
 from tidemill.history.pacing import SCAN, TIDY, Pace
 from tidemill.history.pen import Pen
-from tidemill.history.problems import is_passing, sentence
+from tidemill.history.problems import is_damage, is_passing, sentence
 from tidemill.history.turns import Turn, Work, take_turn
 from tidemill.history.writing import Writer
 
@@ -47,6 +47,7 @@ class Recorder:
         self._on_events = on_events
         self._monotonic = monotonic
         self._queue: deque[Work] = deque()
+        self._aside: deque[tuple[Callable[[Pen], Any], Callable[[Any], None]]] = deque()
         self._asked: deque[Callable[[Journals], None]] = deque()
         self._wake = threading.Event()
         self._door = threading.Lock()
@@ -57,9 +58,13 @@ class Recorder:
         self._pen = Pen(database)
         self._pace = Pace()
         self._is_tidy = True
+        self._is_misplaced = False
+        self._path = database.path
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self.problem: str | None = None
         """Why the history cannot be written just now; nothing is lost meanwhile."""
+        self.is_damaged = False
+        """What is wrong does not pass by waiting: the history has to be mended."""
         self.last_commit = 0.0
         """When it committed last, on the monotonic clock."""
         self.last_turn = 0.0
@@ -90,27 +95,28 @@ class Recorder:
         read through the writer. With *reading*, that run's journal is read to its end first.
         """
         with self._door:
-            if self._stop_by is not None:
-                raise HistoryError("the history is closing; nothing more is recorded")
+            self._refuse_if_closing()
             self._queue.append(Work(work, done, reading))
         self._wake.set()
 
     def call(self, work: Callable[[Writer], T], *, reading: int | None = None) -> T:
         """Have *work* done and wait for it; return what it returned, or raise what it raised."""
-        if threading.current_thread() is self._thread:
-            raise HistoryError("the recorder cannot wait for itself")
-        answers: list[Any] = []
-        finished = threading.Event()
+        answer: T = self._await(lambda done: self.submit(work, done, reading=reading))
+        return answer
 
-        def done(answer: Any) -> None:
-            answers.append(answer)
-            finished.set()
+    def aside(self, chore: Callable[[Pen], T]) -> T:
+        """Have *chore* done with the pen between two turns, and wait for it; return or raise what it did.
 
-        self.submit(work, done, reading=reading)
-        finished.wait()
-        if isinstance(answers[0], BaseException):
-            raise answers[0]
-        answer: T = answers[0]
+        For what has time: works never share a transaction with it, and wait for one chore at most.
+        """
+
+        def queue(done: Callable[[Any], None]) -> None:
+            with self._door:
+                self._refuse_if_closing()
+                self._aside.append((chore, done))
+            self._wake.set()
+
+        answer: T = self._await(queue)
         return answer
 
     def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
@@ -130,17 +136,40 @@ class Recorder:
         self._is_urgent |= urgent
         self._wake.set()
 
+    def _await(self, queue: Callable[[Callable[[Any], None]], None]) -> Any:
+        if threading.current_thread() is self._thread:
+            raise HistoryError("the recorder cannot wait for itself")
+        answers: list[Any] = []
+        finished = threading.Event()
+
+        def done(answer: Any) -> None:
+            answers.append(answer)
+            finished.set()
+
+        queue(done)
+        finished.wait()
+        if isinstance(answers[0], BaseException):
+            raise answers[0]
+        return answers[0]
+
+    def _refuse_if_closing(self) -> None:
+        if self._stop_by is not None:
+            raise HistoryError("the history is closing; nothing more is recorded")
+
     # In its own thread
 
     def _run(self) -> None:
         try:
             while not self._is_over():
-                self._wait()
-                self._turn()
+                if self._wait():
+                    self._turn()
+                if self._aside and self._pace.retry_at is None:
+                    self._do_chore()
         finally:
             self._close()
 
-    def _wait(self) -> None:
+    def _wait(self) -> bool:
+        """Wait until there is something to do; tell whether a turn is due, or else only a chore."""
         while True:
             now = self.last_turn = self._monotonic()
             hinted_at = float("-inf") if self._journals.has_more else self._hinted_at
@@ -148,14 +177,18 @@ class Recorder:
                 awaited=bool(self._queue) or self._is_urgent, hinted_at=hinted_at, following=len(self._journals) > 0
             )
             if self._stop_by is not None and self._pace.retry_at is None:
-                return
+                return True
             if due <= now:
-                return
+                return True
+            if self._aside and self._pace.retry_at is None:
+                return False
             if not self._is_tidy and now - self._pace.committed > TIDY:
                 self._tidy()
             # Never longer than a second, so that a stuck thread can be told from an idle one.
             if self._wake.wait(min(due - now, SCAN)):
                 self._wake.clear()
+            else:
+                self._keep_place()
 
     def _turn(self) -> None:
         self._hinted_at, self._is_urgent = None, False
@@ -174,10 +207,31 @@ class Recorder:
         else:
             self._commit(works, turn)
 
+    def _do_chore(self) -> None:
+        chore, done = self._aside.popleft()
+        answer: Any
+        try:
+            answer = chore(self._pen)
+            self._is_tidy = False
+        except Exception as error:
+            if is_damage(error):
+                self._note(error)
+            answer = HistoryError(sentence(error, self._database.where)) if is_passing(error) else error
+        self._tell(done, answer)
+
+    def _keep_place(self) -> None:
+        """Look whether the history is still there, when there is nothing to write."""
+        try:
+            self._pen.keep_place()
+        except Exception as error:
+            self._is_misplaced = True
+            self._note(error)
+        else:
+            if self._is_misplaced:
+                self._forget_problem()
+
     def _commit(self, works: list[Work], turn: Turn) -> None:
-        if self.problem is not None:
-            _LOG.info("the history can be written again")
-            self.problem = None
+        self._forget_problem()
         now = self._monotonic()
         ends = sum(type(event) is RunEnded for _, event in turn.facts)
         self._pace.committed_at(now, len(works) + ends)
@@ -190,12 +244,23 @@ class Recorder:
                 self._tell(work.done, answer)
 
     def _fail(self, error: Exception) -> None:
+        self._note(error)
+        self._pace.failed_at(self._monotonic())
+
+    def _note(self, error: Exception) -> None:
+        """Tell what is wrong, once."""
         problem = str(error) if isinstance(error, HistoryError) else sentence(error, self._database.where)
         if problem != self.problem:
             log = _LOG.error if is_passing(error) or isinstance(error, HistoryError) else _LOG.exception
             log("%s", problem)
         self.problem = problem
-        self._pace.failed_at(self._monotonic())
+        self.is_damaged |= is_damage(error) or (self._path is not None and not self._path.exists())
+
+    def _forget_problem(self) -> None:
+        self._is_misplaced = False
+        if self.problem is not None:
+            _LOG.info("the history can be written again")
+            self.problem = None
 
     def _is_over(self) -> bool:
         if self._stop_by is None:
@@ -215,9 +280,14 @@ class Recorder:
         while self._queue:
             work = self._queue.popleft()
             if work.done is not None:
-                self._tell(work.done, HistoryError(self.problem or "the history was closed before this was recorded"))
+                self._tell(work.done, self._closed())
+        while self._aside:
+            self._tell(self._aside.popleft()[1], self._closed())
         self._journals.close()
         self._pen.close()
+
+    def _closed(self) -> HistoryError:
+        return HistoryError(self.problem or "the history was closed before this was recorded")
 
     def _tell(self, who: Callable[[Any], None], what: Any) -> None:
         try:

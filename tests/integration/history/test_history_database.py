@@ -262,7 +262,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     path.write_bytes(b"this is a text, and not a short one\n" * 1000)
 
     for opening in (open_database, open_reader):
-        with pytest.raises(HistoryError, match=r"history\.db is not a database; move it away"):
+        with pytest.raises(HistoryError, match=r"history\.db is not a database; stop the daemon and mend it"):
             opening(path)
 
 
