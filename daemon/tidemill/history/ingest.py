@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tidemill.domain.events import Event, SubflowStarted
-from tidemill.domain.states import State
+from tidemill.domain.states import SUCCESSES, State
 from tidemill.history.children import ChildWriting
 from tidemill.history.folding import Rows
 from tidemill.history.run_writing import RunWriting
@@ -14,18 +14,30 @@ from tidemill.history.texts import storable
 _OFFSET: Final = "UPDATE runs SET journal_offset = ? WHERE id = ? AND journal_offset = ?"
 _TASK: Final = (
     "INSERT INTO task_runs (run_id, idx, name, state, attempts, started_at, attempt_at, finished_at, error)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET state = excluded.state,"
-    " attempts = excluded.attempts, started_at = COALESCE(task_runs.started_at, excluded.started_at),"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET name = excluded.name,"
+    " state = excluded.state, attempts = excluded.attempts, started_at = CASE WHEN task_runs.finished_at IS NULL"
+    " THEN COALESCE(task_runs.started_at, excluded.started_at) ELSE excluded.started_at END,"
     " attempt_at = COALESCE(excluded.attempt_at, task_runs.attempt_at), finished_at = excluded.finished_at,"
-    " error = excluded.error WHERE task_runs.finished_at IS NULL"
+    f" error = excluded.error WHERE task_runs.finished_at IS NULL OR ((task_runs.state NOT IN ({listed(SUCCESSES)})"
+    " OR task_runs.name <> excluded.name)"
+    " AND EXISTS (SELECT 1 FROM runs r WHERE r.id = task_runs.run_id AND r.finished_at IS NULL))"
 )
+"""A task has one end, but where the flow itself is tried again what had failed has its place once more."""
 _RESULT: Final = (
     "INSERT INTO results (run_id, idx, handler, location, size, preview, encoding, value)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO NOTHING"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET handler = excluded.handler,"
+    " location = excluded.location, size = excluded.size, preview = excluded.preview, encoding = excluded.encoding,"
+    " value = excluded.value"
 )
 _ATTEMPT: Final = (
     "INSERT INTO attempts (run_id, idx, attempt, started_at, finished_at, due, error) VALUES (?, ?, ?, COALESCE(?,"
     " (SELECT COALESCE(attempt_at, started_at) FROM task_runs WHERE run_id = ? AND idx = ?)), ?, ?, ?)"
+    " ON CONFLICT (run_id, idx, attempt) DO NOTHING"
+)
+_FAILED_BEFORE: Final = (
+    "INSERT INTO attempts (run_id, idx, attempt, started_at, finished_at, due, error)"
+    " SELECT run_id, idx, attempts, COALESCE(attempt_at, started_at), finished_at, ?, error FROM task_runs"
+    " WHERE run_id = ? AND finished_at IS NOT NULL AND error IS NOT NULL AND state IN ('failed', 'timed_out')"
     " ON CONFLICT (run_id, idx, attempt) DO NOTHING"
 )
 _STARTED: Final = (
@@ -94,8 +106,9 @@ def _fold_children(writer: ChildWriting, rows: Rows) -> None:
 
 def _write(writer: RunWriting, rows: Rows) -> None:
     """Write folded rows."""
-    # A failed attempt asks its task's row when the attempt began, which the row forgets after.
+    # A failed attempt asks its task's row how and when it went, which the row forgets after.
     for statement, found in (
+        (_FAILED_BEFORE, rows.failed_before),
         (_ATTEMPT, rows.attempts),
         (_TASK, rows.tasks),
         (_KNOWN_AS, rows.known_as),

@@ -8,7 +8,7 @@ from tidemill.domain.states import SUCCESSES
 from tidemill.history.statements import Statements
 
 _Key = tuple[tuple[int, ...], str, int]
-"""Which task run it is, whatever its place: within which sub-flows, its name, and its number among those of that name."""
+"""Which task run it is, whatever its place: within which sub-flows, its name, its number among those of the name."""
 
 
 class Resuming(Statements):

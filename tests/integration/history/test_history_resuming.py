@@ -1,9 +1,10 @@
 """What a retry learns of the attempts before it."""
 
 from history_lab import NOON
-from tidemill.domain.events import TaskEnded
+from tidemill.domain.events import RunRetrying, TaskEnded, TaskStarted
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.runs import FinishedTask
+from tidemill.domain.states import State
 
 
 def done(index: int, name: str, result: ResultInfo | None = None) -> TaskEnded:
@@ -55,3 +56,40 @@ def test_a_task_is_known_again_at_another_place(lab):
     finished = lab.write(lambda w: w.load_finished_tasks("bbb0000000"))
 
     assert [(task.index, task.name) for task in finished] == [(1, "load"), (1, "send")]
+
+
+def test_what_completed_in_a_flow_s_own_next_attempt_is_finished(lab):
+    run = lab.add_run("aaa0000000")
+    kept = ResultInfo("history", None, 1, "1", "json", "1")
+    lab.record(run, "aaa0000000", done(0, "first"), TaskStarted(NOON, 1, "load", 1), failed(1, "load"))
+    lab.record(run, "aaa0000000", RunRetrying(NOON + 1, 1, NOON + 2, ErrorInfo("E", "no")))
+    lab.record(run, "aaa0000000", TaskStarted(NOON + 3, 1, "load", 1))
+    assert [task["state"] for task in lab.read(lambda r: r.run_detail("aaa0000000"))["tasks"]] == [
+        "completed",
+        "running",
+    ]
+
+    lab.record(run, "aaa0000000", TaskEnded(NOON + 4, 1, "load", "completed", 1, NOON + 3, None, kept))
+
+    load = lab.read(lambda r: r.run_detail("aaa0000000"))["tasks"][1]
+    assert (load["state"], load["error"], load["duration"]) == ("completed", None, 0.000001)
+    assert lab.write(lambda w: w.load_finished_tasks("aaa0000000"))[1] == FinishedTask(1, "load", kept)
+
+
+def test_a_place_that_another_task_has_in_the_flow_s_next_attempt_is_that_task_s(lab):
+    run = lab.add_run("aaa0000000")
+    lab.record(run, "aaa0000000", done(0, "careful", ResultInfo("history", None, 1, "1", "json", "1")))
+    lab.record(run, "aaa0000000", RunRetrying(NOON + 1, 1, NOON + 2, ErrorInfo("E", "no")))
+    other = ResultInfo("history", None, 1, "2", "json", "2")
+    lab.record(run, "aaa0000000", done(0, "hasty", other))
+
+    assert lab.write(lambda w: w.load_finished_tasks("aaa0000000")) == (FinishedTask(0, "hasty", other),)
+
+
+def test_nothing_that_is_told_after_a_run_s_end_changes_its_tasks(lab):
+    run = lab.add_run("aaa0000000")
+    lab.record(run, "aaa0000000", failed(0, "load"))
+    lab.write(lambda w: w.end_run(run, State.CRASHED, None, NOON + 1))
+    lab.record(run, "aaa0000000", done(0, "load"))
+
+    assert lab.read(lambda r: r.run_detail("aaa0000000"))["tasks"][0]["state"] == "failed"
