@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tidemill.domain.addresses import redacted
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.texts import shorten
 
@@ -34,7 +35,7 @@ def message_of(error: BaseException) -> str:
         text = f"(its text cannot be read: {type(failure).__name__})"
     if isinstance(error, SystemExit):
         text = f"the code called sys.exit({text})"
-    return shorten(text, _MESSAGE_LIMIT)
+    return redacted(shorten(text, _MESSAGE_LIMIT))
 
 
 def traceback_of(error: BaseException) -> str | None:
@@ -48,7 +49,8 @@ def traceback_of(error: BaseException) -> str | None:
         text = "".join(report.format())
     except BaseException:
         return None
-    return shorten(text, _TRACEBACK_LIMIT)
+    # It quotes lines of the flow file, which may hold the URL of a database.
+    return redacted(shorten(text, _TRACEBACK_LIMIT))
 
 
 def _leave_out_engine(report: "TracebackException", depth: int = 0) -> None:

@@ -1,22 +1,16 @@
 """Loads a flow file in a process of its own and answers with its manifest."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tidemill.domain.digests import sha256
 from tidemill.domain.errors import FlowFileError, TidemillError
 from tidemill.domain.manifests import FileManifest, FlowManifest, Problem, SourceFile
 from tidemill.domain.runs import InspectionOrder
 from tidemill.engine.collecting import collect
 from tidemill.engine.loading import load_file
 from tidemill.engine.manifest import describe_flow
-
-# hashlib brings OpenSSL with it, which takes longer to load than the file itself.
-if sys.version_info >= (3, 12):
-    from _sha2 import sha256
-else:
-    from _sha256 import sha256  # type: ignore[import-not-found]
 
 
 def inspect(order: InspectionOrder) -> FileManifest:

@@ -10,8 +10,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from tidemill.domain.addresses import with_driver
 from tidemill.domain.errors import HistoryError
-from tidemill.history.addresses import UNREADABLE_URL, with_driver
+from tidemill.history.addresses import UNREADABLE_URL
 from tidemill.history.migrating import bring_up_to_date
 from tidemill.history.problems import sentence
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
+from tidemill.domain.addresses import with_driver
 from tidemill.domain.errors import HistoryError
-from tidemill.history.addresses import UNREADABLE_URL, with_driver
+from tidemill.history.addresses import UNREADABLE_URL
 from tidemill.history.problems import sentence
 
 if TYPE_CHECKING:

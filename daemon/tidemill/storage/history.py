@@ -33,13 +33,13 @@ class HistoryResult:
     ) -> None:
         self._folder = folder
         self._inline_limit = inline_limit
-        self._serializer = serializer
+        self.serializer = serializer
         self._encode = parse_serializer(serializer, "HistoryResult")
 
     def but(self, *, serializer: Any) -> "HistoryResult":
         """Return the same handler with another serializer."""
         changed = copy(self)
-        changed._serializer, changed._encode = serializer, parse_serializer(serializer, "HistoryResult")
+        changed.serializer, changed._encode = serializer, parse_serializer(serializer, "HistoryResult")
         return changed
 
     def write(self, value: Any, place: ResultPlace) -> ResultInfo:
@@ -52,7 +52,7 @@ class HistoryResult:
         try:
             form, data = self._encode(value)
         except UnstorableError as error:
-            if self._serializer is not None:
+            if self.serializer is not None:
                 raise ResultError(f"the result of {place.task} cannot be written to the history: {error}") from error
             return ResultInfo("none", None, 0, look(value), "none")
         seen = preview(value, form, data)
@@ -60,6 +60,10 @@ class HistoryResult:
             return self._write_file(place, form, data, seen)
         text = data.decode() if form == "json" else base64.b64encode(data).decode()
         return ResultInfo("history", None, len(data), seen, form, text)
+
+    def of_child(self, run: str) -> "HistoryResult":
+        """Return the same for a flow that is called inside the run: its tasks' places begin at 0 again."""
+        return HistoryResult(Path(self._folder) / run, self._inline_limit)
 
     def read(self, info: ResultInfo) -> Any:
         """Return the value of a stored result. Raises ResultError where it is gone or damaged."""
@@ -70,7 +74,7 @@ class HistoryResult:
         else:
             data = info.value.encode() if info.encoding == "json" else base64.b64decode(info.value)
         try:
-            return decode(info.encoding, data, self._serializer)
+            return decode(info.encoding, data, self.serializer)
         except Exception as error:
             raise ResultError(f"the result cannot be read from {info.location or 'the history'}: {error}") from error
 
