@@ -1,6 +1,7 @@
 """The result handlers under the names that flow files import; each is loaded when it is first asked for."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from tidemill.storage.places import ResultError, ResultHandler, ResultPlace
 
@@ -19,15 +20,13 @@ __all__ = [
 ]
 
 
+_HOMES: Final = {"CloudResult": "cloud", "DatabaseResult": "database", "LocalResult": "local"}
+
+
 def __getattr__(name: str) -> object:
     """Import a handler when it is first asked for."""
-    if name == "LocalResult":
-        from tidemill.storage.local import LocalResult as found
-    elif name == "DatabaseResult":
-        from tidemill.storage.database import DatabaseResult as found
-    elif name == "CloudResult":
-        from tidemill.storage.cloud import CloudResult as found
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    value: object = getattr(import_module(f"tidemill.storage.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
