@@ -8,16 +8,20 @@ import sys
 
 _HOMES = {
     "Cancelled": "engine.interrupts",
+    "CloudResult": "storage.cloud",
+    "DatabaseResult": "storage.database",
     "Flow": "authoring.flows",
     "FlowRun": "authoring.flow_runs",
     "GiveUp": "domain.errors",
-    "LocalResult": "engine.results",
+    "LocalResult": "storage.local",
     "Retry": "domain.errors",
     "RunContext": "authoring.context",
     "ScheduleSpec": "domain.schedules",
-    "State": "domain.states",
+    "State": "authoring.states",
+    "StateType": "authoring.states",
     "Task": "authoring.tasks",
     "TidemillError": "domain.errors",
+    "allow_failure": "authoring.mapping",
     "at": "domain.schedules",
     "cron": "domain.schedules",
     "current_run": "authoring.context",
@@ -26,6 +30,7 @@ _HOMES = {
     "flow": "authoring.flows",
     "get_run_logger": "authoring.context",
     "task": "authoring.tasks",
+    "unmapped": "authoring.mapping",
 }
 """Where each name lives, below this package."""
 

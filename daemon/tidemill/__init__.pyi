@@ -7,6 +7,10 @@ from tidemill.authoring.context import get_run_logger as get_run_logger
 from tidemill.authoring.flow_runs import FlowRun as FlowRun
 from tidemill.authoring.flows import Flow as Flow
 from tidemill.authoring.flows import flow as flow
+from tidemill.authoring.mapping import allow_failure as allow_failure
+from tidemill.authoring.mapping import unmapped as unmapped
+from tidemill.authoring.states import State as State
+from tidemill.authoring.states import StateType as StateType
 from tidemill.authoring.tasks import Task as Task
 from tidemill.authoring.tasks import task as task
 from tidemill.domain.errors import GiveUp as GiveUp
@@ -16,8 +20,9 @@ from tidemill.domain.schedules import ScheduleSpec as ScheduleSpec
 from tidemill.domain.schedules import at as at
 from tidemill.domain.schedules import cron as cron
 from tidemill.domain.schedules import every as every
-from tidemill.domain.states import State as State
 from tidemill.engine.interrupts import Cancelled as Cancelled
-from tidemill.engine.results import LocalResult as LocalResult
+from tidemill.storage.cloud import CloudResult as CloudResult
+from tidemill.storage.database import DatabaseResult as DatabaseResult
+from tidemill.storage.local import LocalResult as LocalResult
 
 __version__: Final[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine_lab import RunNoted, TaskRetrying, TaskStarted, run_file, wait_for_line, write_flow
-from tidemill.domain.events import RunRetrying, RunStarted
+from tidemill.domain.events import OfSubflow, RunEnded, RunRetrying, RunStarted, SubflowStarted, TaskEnded
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
 from tidemill.journal.processes import boot_id
@@ -362,12 +362,12 @@ def test_an_async_task_of_a_graph_runs(run):
     assert record.tasks["f"].result.value == "1"
 
 
-def test_sub_flows_become_part_of_the_run(run):
+def test_a_sub_flow_is_a_run_of_its_own_in_the_same_journal(run):
     record = run(
         """
         @task
         def step(n): return n
-        @flow
+        @flow(flow_run_name="child-{n}")
         def child(n: int): return step(n) + 1
         graph = Flow("graph", tasks=[step.bind(n=5)])
         @flow
@@ -379,7 +379,49 @@ def test_sub_flows_become_part_of_the_run(run):
     )
 
     assert (record.state, record.end.result.value) == ("completed", "3")
-    assert [event.index for event in record.of(TaskStarted)] == [0, 1]
+    assert [(event.index, event.name) for event in record.of(TaskStarted)] == [(0, "graph"), (1, "child")]
+    first, second = (event.subflow for event in record.of(TaskStarted))
+    told = {run: [event.event for event in record.of(OfSubflow) if event.run == run] for run in (first, second)}
+    assert [type(event) for event in told[first]] == [SubflowStarted, TaskStarted, TaskEnded, RunEnded]
+    begun = told[second][0]
+    assert (begun.parent, begun.index, begun.flow, begun.parameters, begun.name) == (
+        record.order.run,
+        1,
+        "child",
+        {"n": 2},
+        "child-2",
+    )
+    assert (told[second][2].name, told[second][2].result.value) == ("step", "2")
+    assert (told[second][3].state, told[second][3].result.value) == ("completed", "3")
+    assert record.tasks["child"].subflow == second
+
+
+def test_a_sub_flow_that_did_not_end_goes_on_where_its_tasks_had_finished(run):
+    finished = (
+        FinishedTask(0, "ready", ResultInfo("history", None, 1, "1", "json", "1")),
+        FinishedTask(0, "step", ResultInfo("history", None, 1, "7", "json", "7"), within=(1,)),
+        FinishedTask(3, "step", ResultInfo("history", None, 1, "9", "json", "9"), within=(1,), occurrence=3),
+    )
+    record = run(
+        """
+        @task
+        def step(n):
+            print("executed", n)
+            return n
+        @flow
+        def ready():
+            raise SystemExit("never again")
+        @flow
+        def child(): return [step(n) for n in range(3)]
+        @flow
+        def etl(): return [ready(), child()]
+        """,
+        "etl",
+        resume=finished,
+    )
+
+    assert (record.state, record.end.result.value) == ("completed", "[1,[7,1,9]]")
+    assert [line for line in record.lines() if "executed" in line] == ["[step] OUT executed 1"]
 
 
 def test_a_task_calls_another_task_inside_a_graph(run):

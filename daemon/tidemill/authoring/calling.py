@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """What calling a flow or a task needs of the engine."""
 
-    def call_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run *task* here and return its value, or raise what it raised."""
+    def call_task(
+        self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait_for: Any, return_state: bool
+    ) -> Any:
+        """Run *task* here and return its value, or raise what it raised; its state where that is asked for."""
 
-    def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def submit_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait_for: Any) -> Any:
         """Start *task* beside the caller and return its future."""
 
-    def call_flow(self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a function flow here and return its value, or raise what it raised."""
+    def map_task(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait_for: Any) -> Any:
+        """Start *task* for every element of what it is mapped over and return the futures."""
+
+    def call_flow(
+        self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait_for: Any, return_state: bool
+    ) -> Any:
+        """Run a function flow here and return its value, or raise what it raised; its state where that is asked for."""
 
     def run_flow(self, flow: Any, parameters: dict[str, Any]) -> "FlowRun":
         """Run *flow* here and return what became of it; raise nothing of the user's."""

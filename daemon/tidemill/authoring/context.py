@@ -24,6 +24,11 @@ class RunContext:
     trigger: str = "manual"
     folder: Path = Path()
     """The flow file's folder; relative paths of handlers begin here."""
+    name: str | None = None
+    """What ``flow_run_name`` made."""
+    parent: str | None = None
+    """The run that called this flow."""
+    tags: tuple[str, ...] = ()
 
 
 class TaskContext(Protocol):

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from tidemill.authoring.hooks import FLOW_HOOKS, NO_HOOKS, Hook, parse_hooks
+from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
 from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.options import check_names, parse_run_name, parse_tags
 from tidemill.authoring.retries import count, parse_retries, seconds
-from tidemill.authoring.task_options import check_names, parse_handler, parse_tags
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.outcomes import Catchup, Overlap
 from tidemill.domain.retries import NO_RETRIES, RetryPolicy
@@ -34,9 +36,18 @@ NAMES: Final = (
     "retries",
     "retry_delay_seconds",
     "retry_jitter_factor",
+    "retry_condition_fn",
     "result_handler",
+    "result_storage",
+    "result_serializer",
+    "result_storage_key",
+    "persist_result",
+    "cache_result_in_memory",
+    "flow_run_name",
+    "task_runner",
     "validate_parameters",
     "log_prints",
+    *FLOW_HOOKS,
 )
 
 
@@ -58,8 +69,13 @@ class FlowOptions:
     timeout: float | None = None
     priority: int = 0
     retry: RetryPolicy = NO_RETRIES
-    result_handler: Any = None
-    """None: the history keeps what a function flow returns."""
+    keeping: Keeping = BY_DEFAULT
+    """Where what a function flow returns goes; the history by default."""
+    run_name: Any = None
+    """A template of the run's name over its parameters, or a function that returns one."""
+    task_runner: Any = None
+    """Where submitted tasks are executed; None: in threads of the run process."""
+    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=lambda: NO_HOOKS)
     validate_parameters: bool = True
 
 
@@ -87,7 +103,10 @@ def parse_flow_options(options: Mapping[str, Any], owner: str, description: str 
         timeout=timeout,
         priority=_whole(options.get("priority"), f"priority of {owner}"),
         retry=policy,
-        result_handler=parse_handler(options.get("result_handler"), owner),
+        keeping=parse_keeping(options, owner),
+        run_name=parse_run_name(options.get("flow_run_name"), f"flow_run_name of {owner}"),
+        task_runner=_task_runner(options.get("task_runner"), owner),
+        hooks=parse_hooks(options, FLOW_HOOKS, owner),
         validate_parameters=options.get("validate_parameters") is not False,
     )
 
@@ -115,6 +134,15 @@ def _schedule(value: Any, owner: str) -> ScheduleSpec:
     if isinstance(value, timedelta):
         return every(seconds=value.total_seconds())
     raise DefinitionError(f"a schedule of {owner} must be cron(…), every(…) or at(…); it is {value!r}")
+
+
+def _task_runner(value: Any, owner: str) -> Any:
+    runner = value() if isinstance(value, type) else value
+    if runner is None or callable(getattr(runner, "open", None)):
+        return runner
+    raise DefinitionError(
+        f"task_runner of {owner} must be a task runner such as ThreadPoolTaskRunner(); it is {value!r}"
+    )
 
 
 def _cleaned(text: Any) -> str:

@@ -1,17 +1,21 @@
 """Flows: a declared graph of tasks, or a function that calls them."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+import copy
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Self, overload
 
 from tidemill.authoring.calling import engine
 from tidemill.authoring.flow_options import FlowOptions, parse_flow_options
 from tidemill.authoring.flow_runs import FlowRun
+from tidemill.authoring.hooks import Hook, with_hook
 from tidemill.authoring.locating import Place, find_place
+from tidemill.authoring.options import merge_options, parse_name
 from tidemill.authoring.registry import active
 from tidemill.authoring.signatures import Signature, read_signature
-from tidemill.authoring.task_options import parse_name
 from tidemill.authoring.tasks import Task
-from tidemill.domain.errors import DefinitionError
+from tidemill.domain.errors import DefinitionError, TidemillError
 
 
 class Flow:
@@ -26,10 +30,9 @@ class Flow:
         self.name = parse_name(name, "flow")
         self.place = place or find_place()
         self.options: FlowOptions = parse_flow_options(options, f"flow {self.name}", None)
+        self.given: Mapping[str, Any] = options
         self.tasks: tuple[Task | type[Task], ...] = self._checked(tasks)
-        registry = active()
-        if registry is not None:
-            registry.flows.append(self)
+        self._register()
 
     @property
     def description(self) -> str:
@@ -44,8 +47,63 @@ class Flow:
         """Run the flow here, like ``run``."""
         return self.run(**parameters)
 
+    def with_options(self, **options: Any) -> Self:
+        """Return a new flow that differs in the given options."""
+        given = merge_options(self.given, options)
+        name = given.pop("name", None)
+        new = copy.copy(self)
+        new.name = self.name if name is None else parse_name(name, "flow")
+        new.place = find_place()
+        new.options, new.given = parse_flow_options(given, f"flow {new.name}", None), given
+        new._register()
+        return new
+
+    def on_completion(self, hook: Hook) -> Hook:
+        """Call *hook* with the flow, the run and its state when it has completed."""
+        return self._hook("on_completion", hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Call *hook* with the flow, the run and its state when it has failed for good."""
+        return self._hook("on_failure", hook)
+
+    def on_cancellation(self, hook: Hook) -> Hook:
+        """Call *hook* with the flow, the run and its state when it was cancelled."""
+        return self._hook("on_cancellation", hook)
+
+    def on_crashed(self, hook: Hook) -> Hook:
+        """Call *hook*, in a process of its own, with the flow, the run and its state when its process died."""
+        return self._hook("on_crashed", hook)
+
+    def on_running(self, hook: Hook) -> Hook:
+        """Call *hook* with the flow, the run and its state when it begins."""
+        return self._hook("on_running", hook)
+
+    def serve(self, *_: Any, **__: Any) -> Any:
+        """Refuse: what a server does for others, the daemon does for every file in its folder."""
+        raise TidemillError(
+            f"flow {self.name} needs no serving or deploying: put its file into the watched folder, "
+            "and give it schedule=cron(…) or every(…)"
+        )
+
+    deploy = serve
+    from_source = serve
+
+    def visualize(self, *_: Any, **__: Any) -> Any:
+        """Refuse: the command line draws graphs."""
+        raise TidemillError(f"flow {self.name} is drawn by the command line: tidemill graph {self.name}")
+
     def __repr__(self) -> str:
         return f"<flow {self.name}>"
+
+    def _hook(self, kind: str, hook: Hook) -> Hook:
+        self.options = replace(self.options, hooks=with_hook(self.options.hooks, kind, hook))
+        self.given = {**self.given, kind: self.options.hooks[kind]}
+        return hook
+
+    def _register(self) -> None:
+        registry = active()
+        if registry is not None:
+            registry.flows.append(self)
 
     def _checked(self, tasks: Any) -> tuple[Task | type[Task], ...]:
         given = [tasks] if isinstance(tasks, Task | type) else list(tasks)
@@ -71,20 +129,40 @@ class FunctionFlow(Flow):
     style = "function"
 
     def __init__(self, fn: Callable[..., Any], *, name: str | None = None, **options: Any) -> None:
-        if not callable(fn):
+        self._is_of_class = isinstance(fn, classmethod)
+        self._is_static = isinstance(fn, staticmethod)
+        self.fn = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
+        if not callable(self.fn):
             raise DefinitionError(f"a flow is made of a function, and {fn!r} is none")
         own_name = getattr(fn, "__name__", type(fn).__name__)
         if not options.get("description"):
             options["description"] = getattr(fn, "__doc__", None)
         super().__init__(own_name if name is None else name, **options)
-        self.fn = fn
-        self.signature: Signature = read_signature(fn)
+        self.is_method = False
+        """It belongs to a class, and needs an instance before it can run."""
+        self.signature: Signature = read_signature(self.fn)
         self.__name__ = own_name
         self.__doc__ = getattr(fn, "__doc__", None)
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run the flow here and return its value, or raise what it raised."""
-        return engine(f"flow {self.name}").call_flow(self, args, kwargs)
+    def __call__(self, /, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Run the flow here and return its value, or raise what it raised; with *return_state* return its state.
+
+        *wait_for* names futures and states that must have completed before.
+        """
+        return engine(f"flow {self.name}").call_flow(self, args, kwargs, wait_for=wait_for, return_state=return_state)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.is_method = True
+
+    def __get__(self, instance: Any, owner: type | None = None) -> "FunctionFlow":
+        """Behave as a method: seen through an instance, the flow works on that instance."""
+        of = owner if self._is_of_class else instance
+        if of is None or self._is_static:
+            return self
+        bound = copy.copy(self)
+        bound.fn = types.MethodType(self.fn, of)
+        bound.signature = read_signature(bound.fn)
+        return bound
 
 
 @overload

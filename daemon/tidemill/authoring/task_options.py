@@ -1,12 +1,14 @@
 """The options of a task: which there are, and what each may be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.conditions import parse_condition
+from tidemill.authoring.hooks import NO_HOOKS, TASK_HOOKS, Hook, parse_hooks
+from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
+from tidemill.authoring.options import check_names, parse_run_name, parse_tags
 from tidemill.authoring.retries import parse_retries, seconds
-from tidemill.domain.errors import DefinitionError
 from tidemill.domain.retries import NO_RETRIES, RetryPolicy
 
 NAMES: Final = (
@@ -15,17 +17,32 @@ NAMES: Final = (
     "tags",
     "version",
     "depends_on",
+    "condition",
     "parameters",
     "retry",
     "retry_kwargs",
     "retries",
     "retry_delay_seconds",
     "retry_jitter_factor",
+    "retry_condition_fn",
     "timeout",
     "timeout_seconds",
     "result_handler",
+    "result_storage",
+    "result_serializer",
+    "result_storage_key",
+    "persist_result",
+    "cache_policy",
+    "cache_key_fn",
+    "cache_expiration",
+    "cache_result_in_memory",
+    "refresh_cache",
+    "task_run_name",
     "log_prints",
+    "viz_return_value",
+    *TASK_HOOKS,
 )
+_CACHING: Final = frozenset({"cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +54,17 @@ class TaskOptions:
     version: str | None = None
     depends_on: tuple[Any, ...] = ()
     """Tasks, classes of tasks and names of tasks."""
+    condition: Any = None
+    """On what came of the tasks it depends on; None: all of them succeeded."""
     retry: RetryPolicy = NO_RETRIES
     timeout: float | None = None
     """Seconds an attempt may take."""
-    result_handler: Any = None
-    """None: the history keeps the result."""
+    keeping: Keeping = BY_DEFAULT
+    caching: Any = None
+    """When an earlier result stands in for an execution; None: never."""
+    run_name: Any = None
+    """A template of the task run's name over its arguments, or a function that returns one."""
+    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=lambda: NO_HOOKS)
 
 
 def parse_task_options(options: Mapping[str, Any], owner: str, description: str) -> TaskOptions:
@@ -56,41 +79,23 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
         tags=parse_tags(options.get("tags"), owner),
         version=None if options.get("version") is None else str(options["version"]),
         depends_on=_dependencies(options.get("depends_on")),
+        condition=parse_condition(options.get("condition"), owner),
         retry=policy,
         timeout=timeout,
-        result_handler=parse_handler(options.get("result_handler"), owner),
+        keeping=parse_keeping(options, owner),
+        caching=_caching(options, owner),
+        run_name=parse_run_name(options.get("task_run_name"), f"task_run_name of {owner}"),
+        hooks=parse_hooks(options, TASK_HOOKS, owner),
     )
 
 
-def check_names(options: Mapping[str, Any], known: tuple[str, ...], owner: str) -> None:
-    """Refuse an option that does not exist, with the nearest that does."""
-    for name in options:
-        if name not in known:
-            raise DefinitionError(f"{owner} has no option {name!r}{did_you_mean(name, known)}")
+def _caching(options: Mapping[str, Any], owner: str) -> Any:
+    if _CACHING.isdisjoint(options):
+        return None
+    # Most tasks are not cached, and every flow file would pay for the import.
+    from tidemill.authoring.caching import parse_caching
 
-
-def parse_tags(tags: Any, owner: str) -> tuple[str, ...]:
-    """Return tags as a sorted tuple, or refuse what is not text."""
-    if not tags:
-        return ()
-    given = (tags,) if isinstance(tags, str) else tuple(tags)
-    if not all(isinstance(tag, str) for tag in given):
-        raise DefinitionError(f"tags of {owner} must be text; they are {tags!r}")
-    return tuple(sorted(set(given)))
-
-
-def parse_handler(handler: Any, owner: str) -> Any:
-    """Return a result handler, or refuse what cannot keep results."""
-    if handler is None or (callable(getattr(handler, "write", None)) and not isinstance(handler, type)):
-        return handler
-    raise DefinitionError(f"result_handler of {owner} must be a handler such as LocalResult(dir=…), not {handler!r}")
-
-
-def parse_name(name: Any, what: str) -> str:
-    """Return a name that can be typed, shown and looked up, or refuse it."""
-    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 200:
-        raise DefinitionError(f"the name of a {what} must be 1 to 200 printable characters; it is {name!r}")
-    return name.strip()
+    return parse_caching(options, owner)
 
 
 def _dependencies(given: Any) -> tuple[Any, ...]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, overload
 
 from tidemill.authoring.calling import engine
+from tidemill.authoring.hooks import Hook, with_hook
 from tidemill.authoring.locating import Place, find_place
 from tidemill.authoring.naming import did_you_mean
+from tidemill.authoring.options import merge_options, parse_name
 from tidemill.authoring.registry import active
 from tidemill.authoring.signatures import Signature, read_signature
-from tidemill.authoring.task_options import NAMES, TaskOptions, parse_name, parse_task_options
-from tidemill.domain.errors import DefinitionError
+from tidemill.authoring.task_options import NAMES, TaskOptions, parse_task_options
+from tidemill.domain.errors import DefinitionError, TidemillError
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class TaskDefinition:
     attribute: tuple[type, str] | None = None
     """The class and the name under which it is a method there."""
     signature: Signature | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The options as they were written."""
 
 
 class Task:
@@ -99,13 +103,37 @@ class Task:
         """Do the work: a subclass says how."""
         return self.fn(*args, **kwargs)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task here, with its retries, and return its value."""
-        return engine(f"task {self.name}").call_task(self, args, kwargs)
+    def __call__(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Run the task here, with its retries, and return its value; with *return_state* its state instead.
 
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Start the task beside the caller, inside a flow, and return its future."""
-        return engine(f"task {self.name}").submit_task(self, args, kwargs)
+        *wait_for* names futures and states that must have completed before.
+        """
+        return engine(f"task {self.name}").call_task(self, args, kwargs, wait_for=wait_for, return_state=return_state)
+
+    def submit(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Start the task beside the caller and return its future; with *return_state* wait, and return its state."""
+        future = engine(f"task {self.name}").submit_task(self, args, kwargs, wait_for=wait_for)
+        return future.final_state() if return_state else future
+
+    def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
+        """Run the task once for every element of the lists it is given, beside the caller, and return the futures.
+
+        ``unmapped(value)`` goes whole to every call. While a file is loaded, the same declares a task of a graph that
+        is mapped over what another task returns.
+        """
+        if active() is not None or any(isinstance(value, Task) for value in (*args, *kwargs.values())):
+            # Most flows map nothing.
+            from tidemill.authoring.mapping import declare_map
+
+            return declare_map(self, args, kwargs)
+        futures = engine(f"task {self.name}").map_task(self, args, kwargs, wait_for=wait_for)
+        return [future.final_state() for future in futures] if return_state else futures
+
+    def delay(self, *_: Any, **__: Any) -> Any:
+        """Refuse: there are no background servers here."""
+        raise TidemillError(f"task {self.name} cannot be delayed: call .submit() inside a flow, or schedule a flow")
+
+    serve = delay
 
     def bind(self, /, *args: Any, **values: Any) -> Self:
         """Return a new task with some parameters filled, by values or by the results of other tasks."""
@@ -124,13 +152,35 @@ class Task:
 
     def with_options(self, **options: Any) -> Self:
         """Return a new task that differs in the given options."""
-        given = {name: value for name, value in options.items() if value is not None}
-        name = given.pop("name", None)
-        old = self._definition.options
-        new = parse_task_options(given, f"task {self.name}", old.description)
-        kept = {key: getattr(old, key) for key in TaskOptions.__slots__ if not _mentions(given, key)}
-        changed = {"name": parse_name(name, "task"), "is_named": True} if name else {}
-        return self._copy(options=replace(new, **kept), origin=self, place=find_place(), **changed)
+        old = self._definition
+        given = merge_options(old.given, options)
+        new = parse_task_options(given, f"task {self.name}", old.options.description)
+        changed: dict[str, Any] = {}
+        if options.get("name"):
+            changed = {"name": parse_name(options["name"], "task"), "is_named": True}
+        if options.get("parameters") is not None:
+            changed["bound"] = {**old.bound, **self._checked(options["parameters"])}
+        return self._copy(options=new, given=given, origin=self, place=find_place(), **changed)
+
+    def on_completion(self, hook: Hook) -> Hook:
+        """Call *hook* with the task, the task run and its state when it has completed."""
+        return self._hook("on_completion", hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Call *hook* with the task, the task run and its state when it has failed for good."""
+        return self._hook("on_failure", hook)
+
+    def on_running(self, hook: Hook) -> Hook:
+        """Call *hook* with the task, the task run and its state when an attempt begins."""
+        return self._hook("on_running", hook)
+
+    def on_commit(self, hook: Hook) -> Hook:
+        """Call *hook* with the transaction when what the task did is committed."""
+        return self._hook("on_commit", hook)
+
+    def on_rollback(self, hook: Hook) -> Hook:
+        """Call *hook* with the transaction when what the task did is to be undone."""
+        return self._hook("on_rollback", hook)
 
     def __get__(self, instance: Any, owner: type | None = None) -> "Task":
         """Behave as a method: seen through an instance, the task works on that instance."""
@@ -173,10 +223,11 @@ class Task:
             self._definition.owner = self
             if not any(key in merged for key in NAMES if key != "name"):
                 self._definition.options = template._definition.options
+                self._definition.given = template._definition.given
 
     def _define(self, name: str, fn: Callable[..., Any] | None, options: Mapping[str, Any], doc: str | None) -> None:
         parsed = parse_task_options(options, f"task {name}", (doc or "").strip())
-        self._definition = TaskDefinition(name, find_place(), parsed, fn, bool(options.get("name")))
+        self._definition = TaskDefinition(name, find_place(), parsed, fn, bool(options.get("name")), given=options)
         self._register()
         values = options.get("parameters")
         if values is not None:
@@ -192,6 +243,12 @@ class Task:
                     f"task {self.name} has no parameter {name!r}{did_you_mean(name, signature.names())}"
                 )
         return dict(values)
+
+    def _hook(self, kind: str, hook: Hook) -> Hook:
+        definition = self._definition
+        definition.options = replace(definition.options, hooks=with_hook(definition.options.hooks, kind, hook))
+        definition.given = {**definition.given, kind: definition.options.hooks[kind]}
+        return hook
 
     def _copy(self, **changes: Any) -> Self:
         new = object.__new__(type(self))
@@ -265,15 +322,6 @@ def _task_class(cls: type, options: dict[str, Any]) -> type[Task]:
         raise DefinitionError(f"class {cls.__name__} has no run method: that is where a task does its work")
     body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
     return types.new_class(cls.__name__, (cls, Task), options, lambda namespace: namespace.update(body))
-
-
-def _mentions(options: Mapping[str, Any], key: str) -> bool:
-    """Tell whether *options* say something about the field *key* of the parsed options."""
-    spellings = {
-        "retry": ("retry", "retry_kwargs", "retries", "retry_delay_seconds", "retry_jitter_factor"),
-        "timeout": ("timeout", "timeout_seconds"),
-    }
-    return any(name in options for name in spellings.get(key, (key,)))
 
 
 def _is_code(value: Any) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.authoring.flow_options import parse_schedules
-from tidemill.authoring.flows import Flow, ImplicitFlow
+from tidemill.authoring.flows import Flow, FunctionFlow, ImplicitFlow
 from tidemill.authoring.locating import Place
 from tidemill.authoring.tasks import Task, definition_of, make_instance
 from tidemill.domain.errors import DefinitionError
@@ -25,7 +25,7 @@ def collect(file: LoadedFile) -> Collected:
     """Return the flows that *file* declares."""
     found = Collected()
     variables = vars(file.module)
-    declared = [flow for flow in file.registry.flows if isinstance(flow, Flow) and flow.place.file == file.path]
+    declared = [flow for flow in file.registry.flows if isinstance(flow, Flow) and _is_runnable(flow, file)]
     schedule, schedules = variables.get("schedule"), variables.get("schedules")
     if declared:
         _keep_first_of_each_name(declared, found)
@@ -66,6 +66,11 @@ def implicit_tasks(file: LoadedFile) -> list[Task]:
             own.setdefault(id(method), method)
     origins = {id(definition_of(task).origin) for task in own.values()}
     return [task for task in own.values() if id(task) not in origins and not _is_part_of_a_class(task)]
+
+
+def _is_runnable(flow: Flow, file: LoadedFile) -> bool:
+    """Tell whether it is a flow of this file that can run by itself; a method needs an instance first."""
+    return flow.place.file == file.path and not (isinstance(flow, FunctionFlow) and flow.is_method)
 
 
 def _is_own(task: Task, file: LoadedFile) -> bool:

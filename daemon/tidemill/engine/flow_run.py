@@ -1,22 +1,25 @@
-"""Carries out one flow of either style, and judges how it went."""
+"""Carries out one flow of either style: its body is called, again where its own retries say so, and judged."""
 
+import inspect
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from tidemill.authoring.context import CURRENT_RUN, LiveRun
 from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.domain.events import RunRetrying
+from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
-from tidemill.engine.function_run import carry_out_function
+from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graph import Graph, build_graph
-from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.graph_run import GraphRun
+from tidemill.engine.hooks import call_flow_hooks
+from tidemill.engine.invocation import Invocation, Steps, carry
 from tidemill.engine.parameters import check_parameters, flow_parameters
+from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun
-from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
-
-if TYPE_CHECKING:
-    from contextvars import Token
+from tidemill.engine.verdicts import Verdict, judge_interruption, returned_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,40 +27,120 @@ class Prepared:
     """A flow is ready to be carried out with these parameters."""
 
     flow: Flow
-    run: Run
     graph: Graph | None
     parameters: dict[str, Any]
 
 
-def prepare(flow: Flow, run: Run, given: Mapping[str, Any]) -> Prepared:
+def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
     """Build the flow's graph and convert its parameters, or refuse what cannot be run."""
     graph = None if isinstance(flow, FunctionFlow) else build_graph(flow)
-    values = check_parameters(flow, flow_parameters(flow, graph), given)
-    run.context = replace(run.context, flow_name=flow.name, parameters=values)
-    return Prepared(flow, run, graph, values)
+    return Prepared(flow, graph, check_parameters(flow, flow_parameters(flow, graph), given))
 
 
-def carry_out(prepared: Prepared) -> Verdict:
-    """Carry out a prepared flow, this thread taking part, and judge it."""
-    run, flow = prepared.run, prepared.flow
-    token: Token[LiveRun | None] = CURRENT_RUN.set(run)
-    try:
+class FlowCall(Invocation):
+    """A flow is being carried out."""
+
+    __slots__ = ("_prepared", "attempt", "verdict")
+
+    def __init__(self, prepared: Prepared, run: Run, timeout: float | None = None) -> None:
+        super().__init__(run, prepared.flow.__class__, timeout)
+        self._prepared = prepared
+        self.attempt = 0
+        self.verdict = Verdict(State.CANCELLED)
+
+    @property
+    def flow(self) -> Flow:
+        """The flow."""
+        return self._prepared.flow
+
+    def begin(self) -> Steps:
+        """Return the steps from its first attempt to its end."""
+        run, flow = self.run, self.flow
+        retries = Retries(flow.options.retry)
+        if "on_running" in flow.options.hooks:
+            call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING)))
+        while True:
+            self.attempt += 1
+            graph_run = self._aim()
+            yield None if graph_run is None else partial(self._carry_graph, graph_run)
+            if run.futures:
+                yield partial(_settle, run)
+            self.verdict = judge_flow(self, graph_run)
+            delay = self._delay(retries)
+            if delay is None:
+                return
+            now, error = run.now(), self.verdict.error or ErrorInfo("Failed", "")
+            run.sink.write(RunRetrying(now, self.attempt, now + int(delay * 1_000_000), error))
+            yield delay
+            run.begin_again()
+
+    def abandon(self, late: BaseException | None = None) -> None:
+        """Come to an end between two steps; *late* is what tore the engine out of one."""
+        self.verdict = judge_interruption(self.run) or Verdict(State.CANCELLED, exception=late)
+
+    def expire(self, warden: Any) -> None:
+        """Come to an end, with everything it has begun: its time is up."""
+        self.run.expire()
+
+    def conclude(self) -> Verdict:
+        """Return how it went, when everybody who wanted to know of it has been told."""
+        flow, verdict = self.flow, self.verdict
+        if flow.options.hooks:
+            call_flow_hooks(flow, self.run, returned_state(verdict))
+        return verdict
+
+    def _aim(self) -> GraphRun | None:
+        """Say what is to be called."""
+        flow, parameters = self.flow, self._prepared.parameters
         if isinstance(flow, FunctionFlow):
-            return carry_out_function(flow, run, prepared.parameters)
-        graph_run = GraphRun(run, prepared.graph or build_graph(flow), prepared.parameters)
-        graph_run.carry_out()
-        return judge_graph(run, graph_run.task_runs)
-    finally:
-        CURRENT_RUN.reset(token)
+            arguments = arrange(flow, parameters)
+            self.fn, self.args, self.kwargs = flow.fn, arguments.args, arguments.kwargs
+            return None
+        return GraphRun(self.run, self._prepared.graph or build_graph(flow), parameters)
+
+    def _carry_graph(self, graph_run: GraphRun) -> None:
+        """Carry out a graph; it is the engine's own code, which no interrupt tears out of its work."""
+        unwatch = None if self.timeout is None else self.run.warden.watch(self, self.timeout)
+        self.error = None
+        try:
+            graph_run.carry_out()
+        except Exception as error:
+            self.error = error
+        if unwatch is not None:
+            unwatch()
+
+    def _delay(self, retries: Retries) -> float | None:
+        """Return the seconds until the flow's next attempt; None when this was the last."""
+        verdict, policy = self.verdict, self.flow.options.retry
+        failed = verdict.state in (State.FAILED, State.TIMED_OUT) and verdict.exception is not None
+        if not failed or not policy.allows_any or self.run.interruption is not None or verdict.exception is None:
+            return None
+        return retries.delay_after_error(verdict.exception)
 
 
-def judge_graph(run: Run, task_runs: list[TaskRun]) -> Verdict:
-    """Say how a graph went: it completed when every task did."""
-    interrupted = judge_interruption(run)
-    if interrupted is not None:
-        return interrupted
-    bad = failed(task_runs)
-    if not bad:
-        return Verdict(State.COMPLETED)
-    state = State.TIMED_OUT if all(task_run.state is State.TIMED_OUT for task_run in bad) else State.FAILED
-    return Verdict(state, summarise(bad), exception=bad[0].error)
+def carry_out(prepared: Prepared, run: Run) -> Verdict:
+    """Carry out a prepared flow, this thread taking part, and judge it."""
+    call = FlowCall(prepared, run)
+    carry(call)
+    return call.conclude()
+
+
+def arrange(flow: FunctionFlow, parameters: Mapping[str, Any]) -> inspect.BoundArguments:
+    """Return the values as the arguments of the flow's function."""
+    raw = flow.signature.raw
+    arguments: OrderedDict[str, Any] = OrderedDict()
+    rest = dict(parameters)
+    for name, parameter in raw.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments[name] = rest
+        elif name in rest:
+            arguments[name] = rest.pop(name)
+    return inspect.BoundArguments(raw, arguments)
+
+
+def _settle(run: Run) -> None:
+    """Wait for everything that was submitted, without taking notice of how it ends."""
+    for future in run.futures:
+        looked_at = future.looked_at
+        future.wait()
+        future.looked_at = looked_at

@@ -2,16 +2,20 @@
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tidemill.domain.results import ErrorInfo
+from tidemill.authoring.states import FailedRun
+from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
+from tidemill.engine.hooks import state_of
+from tidemill.engine.invocation import advance
 from tidemill.engine.invoking import Shield
+from tidemill.engine.recording import end
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun, attempt, end
+from tidemill.engine.task_run import TaskRun
 
 
 class Future:
@@ -21,16 +25,33 @@ class Future:
     futures cannot use up the threads.
     """
 
-    def __init__(self, run: Run, task_run: TaskRun, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_context",
+        "_event",
+        "_followers",
+        "_has_ended",
+        "_missing",
+        "_run",
+        "_taken",
+        "_task_run",
+        "_upstream",
+        "looked_at",
+    )
+
+    def __init__(self, run: Run, task_run: TaskRun, upstream: tuple["Future", ...] = ()) -> None:
         self._run = run
         self._task_run = task_run
-        self._given = (args, kwargs)
         self._context = contextvars.copy_context()
-        self._upstream = list(futures_in((args, kwargs)))
+        self._upstream = upstream
         self._missing = 0
-        self._followers: list[Future] = []
+        self._followers: list[Future] | None = None
+        self._callbacks: list[Callable[[Future], Any]] | None = None
         self._taken = False
-        self._ended = threading.Event()
+        self._has_ended = False
+        self._event: threading.Event | None = None
+        """Made by the first thread that waits: most futures are looked at when they have ended."""
         self.looked_at = False
         """Somebody knows how it ended; otherwise a failure is the run's."""
 
@@ -45,24 +66,29 @@ class Future:
         return self._task_run.name
 
     @property
-    def state(self) -> State:
+    def task_run_id(self) -> str:
+        """The run's id and the task's place in it."""
+        return f"{self._run.context.run_id}/{self._task_run.index}"
+
+    @property
+    def state(self) -> ReturnedState:
         """Where the task is in its life."""
-        self.looked_at = self.looked_at or self.done()
-        return self._task_run.state
+        self.looked_at = self.looked_at or self._has_ended
+        return state_of(self._task_run)
 
     def done(self) -> bool:
         """Tell whether the task has ended."""
-        return self._ended.is_set()
+        return self._has_ended
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
         """Wait, and return the task's value; raise what it raised, or return that when *raise_on_failure* is false."""
         self.wait(timeout)
-        if not self.done():
+        if not self._has_ended:
             raise TimeoutError(f"task {self.name} has not ended within {timeout:g} s")
         task_run = self._task_run
         if task_run.state.is_success:
             return task_run.value
-        error = task_run.error or RuntimeError(f"task {self.name} ended as {task_run.state}")
+        error = task_run.error or FailedRun(f"task {self.name} ended as {task_run.state}")
         if raise_on_failure:
             raise error
         return error
@@ -70,20 +96,37 @@ class Future:
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the task has ended, at most *timeout* seconds."""
         self.looked_at = True
+        if self._has_ended:
+            return
         with Shield(self._run):
             if timeout is None:
                 self._help()
-            self._ended.wait(timeout)
+            self._await_end(timeout)
+
+    def final_state(self) -> ReturnedState:
+        """Wait, and return the state it ended in."""
+        self.wait()
+        return self.state
+
+    def add_done_callback(self, callback: Callable[["Future"], Any]) -> None:
+        """Call *callback* with this future when the task has ended; at once when it has."""
+        with self._run.lock:
+            if not self._has_ended:
+                self._callbacks = [*(self._callbacks or ()), callback]
+                return
+        self._call(callback)
 
     def start(self) -> "Future":
         """Hand the task to the threads as soon as everything it takes is there."""
-        with self._run.lock:
-            waiting = [future for future in self._upstream if not future.done()]
-            self._missing = len(waiting)
-            for future in waiting:
-                future._followers.append(self)
-        if not waiting:
-            self._run.pool.put([self.begin])
+        if self._upstream:
+            with self._run.lock:
+                waiting = [future for future in self._upstream if not future._has_ended]
+                self._missing = len(waiting)
+                for future in waiting:
+                    future._followers = [*(future._followers or ()), self]
+            if waiting:
+                return self
+        self._run.pool.put([self.begin])
         return self
 
     def begin(self) -> Callable[[], Any] | None:
@@ -100,16 +143,10 @@ class Future:
             end(self._task_run, State.CANCELLED)
         self._finish()
 
-    def end_at_once(self) -> "Future":
-        """Be the future of a task whose result is known already."""
-        self._taken = True
-        self._ended.set()
-        return self
-
     def _help(self) -> None:
         for future in self._upstream:
             future._help()
-            future._ended.wait()
+            future._await_end(None)
         if self._take():
             delay = self._step()
             while delay is not None and self._run.pause(delay):
@@ -117,6 +154,15 @@ class Future:
             if delay is not None:
                 end(self._task_run, State.CANCELLED)
             self._finish()
+
+    def _await_end(self, timeout: float | None) -> None:
+        with self._run.lock:
+            if self._has_ended:
+                return
+            if self._event is None:
+                self._event = threading.Event()
+            event = self._event
+        event.wait(timeout)
 
     def _take(self) -> bool:
         with self._run.lock:
@@ -131,71 +177,43 @@ class Future:
             self._run.pool.put_later(delay, partial(self._again))
 
     def _again(self) -> None:
-        if not self.done():
+        if not self._has_ended:
             self._carry()
 
     def _step(self) -> float | None:
         """Carry the task through one attempt; return the seconds until the next."""
         task_run = self._task_run
         try:
-            if task_run.attempt == 0 and not self._prepare():
+            if task_run.attempt == 0 and self._run.interruption is not None:
+                end(task_run, State.CANCELLED)
                 return None
-            return self._context.run(attempt, task_run)
+            return self._context.run(advance, task_run)
         except BaseException as error:
             task_run.error = error
             end(task_run, State.FAILED, describe(error))
             return None
 
-    def _prepare(self) -> bool:
-        """Put results in the place of futures among the arguments; tell whether the task can begin."""
-        task_run = self._task_run
-        if self._run.interruption is not None:
-            end(task_run, State.CANCELLED)
-            return False
-        for future in self._upstream:
-            future.looked_at = True
-            if not future._task_run.state.is_success:
-                reason = f"not run, because task {future.name} ended as {future._task_run.state}"
-                task_run.error = future._task_run.error
-                end(task_run, State.UPSTREAM_FAILED, ErrorInfo("UpstreamFailed", reason))
-                return False
-        task_run.args, task_run.kwargs = with_results(self._given)
-        return True
-
     def _finish(self) -> None:
         with self._run.lock:
-            if self._ended.is_set():
+            if self._has_ended:
                 return
-            self._ended.set()
+            self._has_ended = True
+            if self._event is not None:
+                self._event.set()
             ready = []
-            for follower in self._followers:
+            for follower in self._followers or ():
                 follower._missing -= 1
                 if follower._missing == 0:
                     ready.append(follower.begin)
+            callbacks, self._callbacks, self._followers = self._callbacks, None, None
         if ready:
             self._run.pool.put(ready)
+        for callback in callbacks or ():
+            self._call(callback)
 
-
-def futures_in(value: Any) -> Iterator[Future]:
-    """Yield the futures in *value*, also those in lists, tuples, sets and dicts."""
-    kind = type(value)
-    if kind is Future:
-        yield value
-    elif kind in (list, tuple, set):
-        for item in value:
-            yield from futures_in(item)
-    elif kind is dict:
-        for item in value.values():
-            yield from futures_in(item)
-
-
-def with_results(value: Any) -> Any:
-    """Return *value* with every future in it replaced by its result."""
-    kind = type(value)
-    if kind is Future:
-        return value.result()
-    if kind in (list, tuple, set) and next(futures_in(value), None) is not None:
-        return kind(with_results(item) for item in value)
-    if kind is dict and next(futures_in(value), None) is not None:
-        return {key: with_results(item) for key, item in value.items()}
-    return value
+    def _call(self, callback: Callable[["Future"], Any]) -> None:
+        try:
+            callback(self)
+        except Exception as error:
+            text = f"what was to be called at its end failed\n{describe(error).traceback or error}"
+            self._run.tell(self.name, "ERROR", text)

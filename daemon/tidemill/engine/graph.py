@@ -1,16 +1,24 @@
 """The graph of a declared flow: its tasks in dependency order, and where each parameter's value comes from."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.conversion import convert
 from tidemill.authoring.flows import Flow
-from tidemill.authoring.naming import as_identifier
+from tidemill.authoring.mapping import Mapped
 from tidemill.authoring.signatures import Parameter
 from tidemill.authoring.tasks import Task, definition_of, signature_of
 from tidemill.domain.errors import DefinitionError
+from tidemill.engine.places import FromRun, Place, stood_for, with_places
 from tidemill.engine.scope import Scope
+from tidemill.engine.wiring import Wiring, parameter_of, wire
+
+if TYPE_CHECKING:
+    from tidemill.authoring.parameters import Parameter as FlowParameter
+
+_ITEM: Final = re.compile(r"(.+)\[\d+\]")
 
 
 @dataclass(slots=True)
@@ -22,12 +30,18 @@ class Node:
     task: Task
     upstream: tuple[int, ...] = ()
     downstream: list[int] = field(default_factory=list)
+    condition: Any = None
+    """On the ends of those upstream; None: all of them succeeded."""
     values: dict[str, Any] = field(default_factory=dict)
     """Parameters whose values are known from the declaration."""
     fed: dict[str, Any] = field(default_factory=dict)
-    """Parameters that take results: a node's index, or a list or dict in which tasks stand."""
+    """Parameters that take results or parameters of the flow: a stand-in, or a list or dict in which some stand."""
+    mapped: dict[str, Any] = field(default_factory=dict)
+    """Parameters that take one element each of a list, or of what a stand-in stands for."""
     asked: dict[str, Parameter] = field(default_factory=dict)
     """Parameters that the run has to give, or that have a default."""
+    converted: dict[str, Parameter] = field(default_factory=dict)
+    """Those of the fed ones that take a parameter of the flow alone, and convert it to a type of their own."""
     positional: tuple[str, ...] = ()
 
 
@@ -37,23 +51,15 @@ class Graph:
 
     flow: Flow
     nodes: list[Node]
-
-
-@dataclass(slots=True)
-class _Wiring:
-    """What one task takes from others, while the graph is being built."""
-
-    task: Task
-    needs: dict[int, Task] = field(default_factory=dict)
-    """By identity, in the order of declaration."""
-    feeds: dict[str, Task] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    """Parameters of the flow that its tasks name."""
 
 
 def build_graph(flow: Flow) -> Graph:
     """Return the graph of *flow*, or refuse tasks that wait for each other and dependencies that do not exist."""
     scope = Scope(flow)
-    wirings: dict[int, _Wiring] = {}
-    done: dict[int, _Wiring] = {}
+    wirings: dict[int, Wiring] = {}
+    done: dict[int, Wiring] = {}
     for root in scope.tasks:
         _visit(root, scope, wirings, done)
     ordered = list(done.values())
@@ -65,17 +71,18 @@ def build_graph(flow: Flow) -> Graph:
     for node in nodes:
         for above in node.upstream:
             nodes[above].downstream.append(node.index)
-    return Graph(flow, nodes)
+    _check_item_names(nodes)
+    return Graph(flow, nodes, _named_parameters(ordered))
 
 
-def _visit(root: Task, scope: Scope, wirings: dict[int, _Wiring], done: dict[int, _Wiring]) -> None:
+def _visit(root: Task, scope: Scope, wirings: dict[int, Wiring], done: dict[int, Wiring]) -> None:
     """Walk to everything *root* needs, deepest first; a loop and no recursion, chains may be long."""
     if id(root) in wirings:
         return
-    trail: list[tuple[_Wiring, Iterator[Task]]] = []
+    trail: list[tuple[Wiring, Iterator[Task]]] = []
 
     def enter(task: Task) -> None:
-        wiring = wirings[id(task)] = _wire(task, scope)
+        wiring = wirings[id(task)] = wire(task, scope)
         trail.append((wiring, iter(wiring.needs.values())))
 
     enter(root)
@@ -98,122 +105,98 @@ def _circle(trail: list[Task], first: Task, scope: Scope) -> DefinitionError:
     return DefinitionError(message, line=definition_of(first).place.line)
 
 
-def _wire(task: Task, scope: Scope) -> _Wiring:
-    """Find what *task* needs: ``depends_on``, bound tasks, and parameters that bear a task's name."""
-    definition = definition_of(task)
-    wiring = _Wiring(task)
-    owner = f"task {scope.label(task)}"
-    try:
-        declared = [scope.resolve(given, owner, task) for given in definition.options.depends_on]
-        for value in definition.bound.values():
-            for needed in _tasks_in(value):
-                wiring.needs[id(needed)] = needed
-        for parameter in signature_of(task).parameters:
-            if parameter.name in definition.bound:
-                continue
-            feeding = _feeding(parameter, declared, scope)
-            if feeding is not None and feeding is not task:
-                wiring.feeds[parameter.name] = feeding
-    except DefinitionError as error:
-        error.line = error.line or definition.place.line
-        raise
-    for needed in [*declared, *wiring.feeds.values()]:
-        wiring.needs[id(needed)] = needed
-    return wiring
-
-
-def _feeding(parameter: Parameter, declared: list[Task], scope: Scope) -> Task | None:
-    """Return the task whose result fills *parameter*: one it depends on, else any task that bears its name."""
-    wanted = as_identifier(parameter.name)
-    spellings: tuple[Callable[[Task], bool], ...] = (
-        lambda task: scope.label(task) == parameter.name,
-        lambda task: definition_of(task).name == parameter.name,
-        lambda task: as_identifier(scope.label(task)) == wanted,
-        lambda task: as_identifier(definition_of(task).name) == wanted,
-    )
-    for matches in spellings:
-        found = [task for task in declared if matches(task)]
-        if len(found) > 1:
-            names = ", ".join(scope.label(task) for task in found)
-            raise DefinitionError(
-                f"parameter {parameter.name!r} could take the result of {names}; bind it to one of them"
-            )
-        if found:
-            return found[0]
-    # A default is a value already: only a declared dependency may replace it.
-    return scope.find(parameter.name, everywhere=True) if parameter.required else None
-
-
-def _node(wiring: _Wiring, index: int, name: str, places: dict[int, int]) -> Node:
+def _node(wiring: Wiring, index: int, name: str, places: Mapping[int, int]) -> Node:
     definition, signature = definition_of(wiring.task), signature_of(wiring.task)
     node = Node(index, name, wiring.task, tuple(sorted(places[key] for key in wiring.needs)))
-    for parameter, value in definition.bound.items():
-        if next(_tasks_in(value), None) is None:
+    node.condition = definition.options.condition
+    for parameter, value in wiring.values.items():
+        if type(value) is Mapped:
+            node.mapped[parameter] = _elements(wiring, parameter, value.source, name, places)
+        elif next(stood_for(value), None) is None:
             node.values[parameter] = _converted(wiring, parameter, value, name)
         else:
-            node.fed[parameter] = _with_places(value, places)
+            node.fed[parameter] = with_places(value, places)
+            own = parameter_of(wiring.task, parameter) if type(node.fed[parameter]) is FromRun else None
+            if own is not None:
+                node.converted[parameter] = own
     for parameter, task in wiring.feeds.items():
         node.fed[parameter] = Place(places[id(task)])
+    _check_lengths(node, definition.place.line)
     node.asked = {
         parameter.name: parameter
         for parameter in signature.parameters
-        if parameter.name not in node.values and parameter.name not in node.fed
+        if parameter.name not in node.values and parameter.name not in node.fed and parameter.name not in node.mapped
     }
     node.positional = tuple(parameter.name for parameter in signature.parameters if parameter.positional_only)
     return node
 
 
-def _converted(wiring: _Wiring, name: str, value: Any, owner: str) -> Any:
+def _converted(wiring: Wiring, name: str, value: Any, owner: str) -> Any:
     """Return a bound value as the type that its annotation asks for, or refuse it in the line that bound it."""
-    definition = definition_of(wiring.task)
-    for parameter in signature_of(wiring.task).parameters:
-        if parameter.name == name and parameter.annotation is not Any:
-            try:
-                return convert(value, parameter, f"task {owner}")
-            except DefinitionError as error:
-                error.line = error.line or definition.place.line
-                raise
-    return value
+    parameter = parameter_of(wiring.task, name)
+    try:
+        return value if parameter is None else convert(value, parameter, f"task {owner}")
+    except DefinitionError as error:
+        error.line = error.line or definition_of(wiring.task).place.line
+        raise
 
 
-class Place(int):
-    """Stands for the result of the node with this index."""
-
-    __slots__ = ()
-
-
-def _tasks_in(value: Any) -> Iterator[Task]:
-    if isinstance(value, Task):
-        yield value
-    elif type(value) in (list, tuple):
-        for item in value:
-            yield from _tasks_in(item)
-    elif type(value) is dict:
-        for item in value.values():
-            yield from _tasks_in(item)
+def _elements(wiring: Wiring, name: str, source: Any, owner: str, places: Mapping[int, int]) -> Any:
+    """Return what a parameter is mapped over: a list of elements, or the stand-in of what will be one."""
+    if next(stood_for(source), None) is not None:
+        return with_places(source, places)
+    if parameter_of(wiring.task, name) is None:
+        return source
+    return [_converted(wiring, name, value, owner) for value in source]
 
 
-def _with_places(value: Any, places: dict[int, int]) -> Any:
-    """Return *value* with every task in it replaced by its place."""
-    if isinstance(value, Task):
-        return Place(places[id(value)])
-    if type(value) in (list, tuple):
-        return type(value)(_with_places(item, places) for item in value)
-    if type(value) is dict:
-        return {key: _with_places(item, places) for key, item in value.items()}
-    return value
+def _check_lengths(node: Node, line: int) -> None:
+    """Refuse lists of different lengths that a task is mapped over, as far as they are known before a run."""
+    known = {name: len(source) for name, source in node.mapped.items() if type(source) not in (Place, FromRun)}
+    try:
+        same_length(node.name, known)
+    except DefinitionError as error:
+        error.line = line
+        raise
 
 
-def fill_places(value: Any, results: Callable[[int], Any]) -> Any:
-    """Return *value* with every place in it replaced by that node's result."""
-    kind = type(value)
-    if kind is Place:
-        return results(value)
-    if kind is list or kind is tuple:
-        return kind(fill_places(item, results) for item in value)
-    if kind is dict:
-        return {key: fill_places(item, results) for key, item in value.items()}
-    return value
+def same_length(owner: str, lengths: Mapping[str, int]) -> None:
+    """Refuse, with both lengths, lists that *owner* is mapped over together and that differ in length."""
+    if len(set(lengths.values())) > 1:
+        told = " and ".join(f"{name} ({length} items)" for name, length in lengths.items())
+        raise DefinitionError(f"task {owner} is mapped over {told}: they must have the same length")
+
+
+def _named_parameters(wirings: list[Wiring]) -> dict[str, Parameter]:
+    """Return the parameters of the flow that tasks name, or refuse two of one name that differ."""
+    first: dict[str, FlowParameter] = {}
+    named: dict[str, Parameter] = {}
+    for wiring in wirings:
+        for parameter, filled in wiring.parameters:
+            known = first.setdefault(parameter.name, parameter)
+            if not known.agrees_with(parameter):
+                raise DefinitionError(
+                    f"two parameters of the flow are called {parameter.name!r} and differ: make one Parameter and bind"
+                    " it to every task that takes it",
+                    line=definition_of(wiring.task).place.line,
+                )
+            if parameter.name not in named or named[parameter.name].annotation is Any:
+                named[parameter.name] = parameter.asked(filled)
+    return named
+
+
+def _check_item_names(nodes: list[Node]) -> None:
+    """Refuse a task that is called like an item of a mapped one: a resumed run would take one for the other."""
+    mapped = {node.name for node in nodes if node.mapped}
+    if not mapped:
+        return
+    for node in nodes:
+        like = _ITEM.fullmatch(node.name)
+        if like is not None and like[1] in mapped:
+            raise DefinitionError(
+                f"task {node.name} is called like an item of the mapped task {like[1]}; give one of them another name",
+                line=definition_of(node.task).place.line,
+            )
 
 
 def _unique(names: list[str]) -> list[str]:

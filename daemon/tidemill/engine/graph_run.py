@@ -1,23 +1,27 @@
 """Carries a graph: what is ready begins, what waits is released, what cannot begin any more is said to."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tidemill.authoring.conversion import convert
 from tidemill.authoring.tasks import definition_of
-from tidemill.domain.errors import TidemillError
-from tidemill.domain.events import TaskEnded
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.runs import FinishedTask
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
-from tidemill.engine.graph import Graph, Node, fill_places
+from tidemill.engine.graph import Graph, Node
 from tidemill.engine.interrupts import Cancelled
+from tidemill.engine.invocation import advance
+from tidemill.engine.mapped_run import FinishedItems, Item, MappedRun
+from tidemill.engine.places import places_in
 from tidemill.engine.pool import Call
+from tidemill.engine.recording import end
+from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun, attempt, end
+from tidemill.engine.supply import Supply
+from tidemill.engine.task_run import TaskRun
+from tidemill.engine.upstream import refusal
 
 
 class GraphRun:
@@ -26,56 +30,62 @@ class GraphRun:
     def __init__(self, run: Run, graph: Graph, parameters: Mapping[str, Any]) -> None:
         self._run = run
         self._graph = graph
-        self._parameters = parameters
         self._lock = threading.Lock()
         self._waiting = [len(node.upstream) for node in graph.nodes]
+        self._doubtful = [node.condition is not None for node in graph.nodes]
+        """There is something to ask before the node begins: it has a condition, or some upstream did not succeed."""
         self._left = len(graph.nodes)
         self._busy = 0
         """Calls of nodes that are with a thread just now."""
         self._broken: BaseException | None = None
         self.task_runs = [self._task_run(node) for node in graph.nodes]
+        self._supply = Supply(graph, self.task_runs, parameters)
 
     def carry_out(self) -> None:
         """Run everything that can be run, this thread taking part, until all nodes have ended."""
-        finished = {task.name: task for task in self._run.finished.values()}
-        ready: list[Node] = []
-        for node in self._graph.nodes:
-            if node.name in finished:
-                self._take_over(node, finished[node.name])
-            elif self._waiting[node.index] == 0:
-                ready.append(node)
-        self._run.pool.work([self._call(node) for node in ready], self._is_done)
+        if self._run.earlier or self._run.finished:
+            for node in self._graph.nodes:
+                self._take_over(node)
+        ended = [node for node in self._graph.nodes if self.task_runs[node.index].has_ended]
+        roots = [node for node in self._graph.nodes if not node.upstream and not self.task_runs[node.index].has_ended]
+        ready = self._settle(ended) + self._release(roots)
+        self._run.pool.work(ready, self._is_done)
         if self._broken is not None:
             raise self._broken
         if self._left:
-            for task_run in self.task_runs:
+            for task_run in [*self._run.task_runs]:
                 self._end_unbegun(task_run)
 
     def _task_run(self, node: Node) -> TaskRun:
-        task_run = TaskRun(self._run, node.name, self._run.next_index(), definition_of(node.task).options, node.task.fn)
+        task_run = TaskRun(self._run, node.name, definition_of(node.task).options, node.task.fn, node.task)
         self._run.task_runs.append(task_run)
         return task_run
+
+    def _take_over(self, node: Node) -> None:
+        """Count a task that completed in an earlier attempt as done; of a mapped one, all items must have."""
+        task_run = self.task_runs[node.index]
+        if not node.mapped:
+            take_over(task_run, reading=False)
+            return
+        items = FinishedItems.find(task_run)
+        if items is not None and take_over(task_run, reading=False):
+            self._supply.items[node.index] = items
 
     def _is_done(self) -> bool:
         return self._left == 0 or self._broken is not None or (self._run.interruption is not None and not self._busy)
 
     def _call(self, node: Node) -> Call:
-        return partial(self._perform, node)
+        return partial(self._perform, self._expand if node.mapped else self._carry, node)
 
-    def _perform(self, node: Node) -> Call | None:
-        """Carry a node through one attempt, and return the call of one that it released."""
+    def _perform(self, work: Callable[..., list[Call]], *of: Any) -> Call | None:
+        """Do a piece of *work*, and return one of the calls that it released."""
         with self._lock:
             if self._run.interruption is not None:
                 return None
             self._busy += 1
-        task_run = self.task_runs[node.index]
-        released: list[Node] = []
+        released: list[Call] = []
         try:
-            delay = self._attempt(node, task_run)
-            if delay is not None:
-                self._run.pool.put_later(delay, self._call(node))
-            else:
-                released = self._settle(node, task_run)
+            released = work(*of)
         except BaseException as error:
             # A fault of the engine's own: the run must not go on as if nothing was.
             self._broken = self._broken or error
@@ -86,79 +96,114 @@ class GraphRun:
             if over:
                 self._run.pool.wake()
         if len(released) > 1:
-            self._run.pool.put(self._call(other) for other in released[1:])
-        return self._call(released[0]) if released else None
+            self._run.pool.put(released[1:])
+        return released[0] if released else None
 
-    def _attempt(self, node: Node, task_run: TaskRun) -> float | None:
-        if task_run.attempt == 0:
+    def _carry(self, node: Node) -> list[Call]:
+        """Carry a node to its next wait or to its end."""
+        task_run = self.task_runs[node.index]
+        if task_run.steps is None:
             try:
-                task_run.kwargs = self._arguments(node)
-            except (TidemillError, ValueError, TypeError) as error:
+                task_run.kwargs = self._supply.arguments(node)
+            except Exception as error:
                 end(task_run, State.FAILED, describe(error))
-                return None
+                return self._settle([node])
             if node.positional:
                 task_run.args = tuple(task_run.kwargs.pop(name) for name in node.positional if name in task_run.kwargs)
-        return attempt(task_run)
-
-    def _arguments(self, node: Node) -> dict[str, Any]:
-        """Return what the node's task is called with."""
-        values = dict(node.values)
-        for name, source in node.fed.items():
-            values[name] = fill_places(source, self._value)
-        for name, parameter in node.asked.items():
-            if name in self._parameters:
-                values[name] = convert(self._parameters[name], parameter, f"task {node.name}")
-        return values
-
-    def _value(self, index: int) -> Any:
-        task_run = self.task_runs[index]
-        if task_run.state is State.CACHED and task_run.attempt == 0:
-            node = self._graph.nodes[index]
-            task_run.value = self._run.read_result(task_run.result, task_run.options.result_handler, node.name)
-            task_run.attempt = -1  # read once, however many take it
-        return task_run.value
-
-    def _settle(self, node: Node, task_run: TaskRun) -> list[Node]:
-        """Count the node as ended, and return those that can begin now."""
-        if task_run.state.is_success:
-            return self._release(node)
-        self._end_downstream(node, task_run)
+        delay = advance(task_run)
+        if delay is None:
+            return self._settle([node])
+        self._run.pool.put_later(delay, self._call(node))
         return []
 
-    def _release(self, node: Node) -> list[Node]:
-        released = []
+    def _expand(self, node: Node) -> list[Call]:
+        """Find out what the items of a mapped node are, and let the first ones begin."""
+        task_run, supply = self.task_runs[node.index], self._supply
+        try:
+            columns, shared = supply.columns(node), supply.arguments(node)
+        except Exception as error:
+            end(task_run, State.FAILED, describe(error))
+            return self._settle([node])
+        upstream = partial(supply.item_upstream, node) if self._doubtful[node.index] else None
+        mapped = MappedRun(node, task_run, columns, shared, upstream, keeps_values=self._is_used(node))
+        supply.items[node.index] = mapped
+        mapped.begin()
+        if not mapped.length:
+            mapped.finish()
+            return self._settle([node])
+        return [partial(self._perform, self._carry_item, mapped, None)] * min(self._run.pool.limit, mapped.length)
+
+    def _carry_item(self, mapped: MappedRun, item: Item | None) -> list[Call]:
+        """Carry one item of a mapped node, the next if none is given, to its next wait or to its end."""
+        following: list[Call] = [partial(self._perform, self._carry_item, mapped, None)]
+        if item is None:
+            item = mapped.take()
+            if item is None:
+                return []
+        else:
+            following = []
+        delay = None if item.has_ended else advance(item)
+        if delay is not None:
+            self._run.pool.put_later(delay, partial(self._perform, self._carry_item, mapped, item))
+        elif mapped.count(item):
+            mapped.finish()
+            return self._settle([mapped.node])
+        if self._run.pool.has_waiting:
+            # Others have waited longer than the next item.
+            self._run.pool.put(following)
+            return []
+        return following
+
+    def _is_used(self, node: Node) -> bool:
+        """Tell whether somebody may still ask for the results of a node's items."""
+        if self._run.is_local or self._graph.flow.options.retry.allows_any:
+            return True
+        below = (self._graph.nodes[index] for index in node.downstream)
+        taken = (place for other in below for place in places_in([*other.fed.values(), *other.mapped.values()]))
+        return any(place == node.index for place in taken)
+
+    def _settle(self, ended: Iterable[Node]) -> list[Call]:
+        """Count nodes that have ended, and return the calls of those that can begin now."""
+        return self._release([free for node in ended for free in self._count(node)])
+
+    def _release(self, free: Iterable[Node]) -> list[Call]:
+        """Return the calls of nodes that wait for nothing any more; of those that do not begin, see who waits."""
+        released: list[Call] = []
+        waiting = deque(free)
+        while waiting:
+            node = waiting.popleft()
+            if self._admits(node):
+                released.append(self._call(node))
+            else:
+                waiting.extend(self._count(node))
+        return released
+
+    def _count(self, node: Node) -> list[Node]:
+        """Count a node as ended, and return those that wait for nothing any more."""
+        items = self._supply.items.get(node.index)
+        good = self.task_runs[node.index].state.is_success and (items is None or items.is_whole)
+        free: list[Node] = []
         with self._lock:
             self._left -= 1
             for index in node.downstream:
                 self._waiting[index] -= 1
+                if not good:
+                    self._doubtful[index] = True
                 if self._waiting[index] == 0 and not self.task_runs[index].has_ended:
-                    released.append(self._graph.nodes[index])
-        return released
+                    free.append(self._graph.nodes[index])
+        return free
 
-    def _end_downstream(self, node: Node, task_run: TaskRun) -> None:
-        """Say of everything below a node that did not complete that it cannot begin."""
-        state = State.UPSTREAM_FAILED if task_run.state is not State.CANCELLED else State.CANCELLED
-        error = ErrorInfo("UpstreamFailed", f"not run, because task {task_run.name} ended as {task_run.state}")
-        below: list[int] = list(node.downstream)
-        with self._lock:
-            self._left -= 1
-            while below:
-                index = below.pop()
-                other = self.task_runs[index]
-                if not other.has_ended:
-                    end(other, state, error if state is State.UPSTREAM_FAILED else None)
-                    self._left -= 1
-                    below += self._graph.nodes[index].downstream
-
-    def _take_over(self, node: Node, finished: FinishedTask) -> None:
-        """Count a task that finished in an earlier attempt as done."""
-        task_run = self.task_runs[node.index]
-        task_run.state, task_run.result = State.CACHED, finished.result
-        now = self._run.now()
-        self._run.sink.write(
-            TaskEnded(now, task_run.index, node.name, State.CACHED.value, 0, None, None, finished.result)
-        )
-        self._release(node)
+    def _admits(self, node: Node) -> bool:
+        """Tell whether a node begins; say of one that does not why, and end it."""
+        supply = self._supply
+        if not self._doubtful[node.index] or any(supply.items[index].length for index in supply.in_step(node)):
+            # The items of one that takes those of another in step are asked for themselves.
+            return True
+        refused = refusal(self._run, node.name, node.condition, supply.upstream(node))
+        if refused is None:
+            return True
+        end(self.task_runs[node.index], *refused)
+        return False
 
     def _end_unbegun(self, task_run: TaskRun) -> None:
         if not task_run.has_ended:

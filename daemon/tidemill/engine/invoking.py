@@ -6,13 +6,16 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tidemill.engine.failures import traceback_of
 from tidemill.engine.warden import Call, pending_interrupt
 
 if TYPE_CHECKING:
     from tidemill.engine.run import Run
+
+_ASYNC_FLAG: Final = 0x80
+"""inspect.CO_COROUTINE, without inspect."""
 
 
 def invoke_code(
@@ -95,6 +98,12 @@ def run_coroutine(coroutine: Any) -> Any:
     import asyncio
 
     return asyncio.run(coroutine)
+
+
+def is_async(fn: Any) -> bool:
+    """Tell whether calling *fn* returns something to await."""
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    return code is not None and bool(code.co_flags & _ASYNC_FLAG)
 
 
 def in_event_loop() -> bool:

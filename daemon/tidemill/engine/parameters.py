@@ -18,9 +18,12 @@ def flow_parameters(flow: Flow, graph: Graph | None) -> dict[str, list[Parameter
         for parameter in flow.signature.parameters:
             asked[parameter.name] = [parameter]
     elif graph is not None:
+        # What a task names as a parameter of the flow says more than a parameter nobody fills.
+        asked = {name: [parameter] for name, parameter in graph.parameters.items()}
         for node in graph.nodes:
             for parameter in node.asked.values():
-                asked.setdefault(parameter.name, []).append(parameter)
+                if parameter.name not in graph.parameters:
+                    asked.setdefault(parameter.name, []).append(parameter)
     return asked
 
 

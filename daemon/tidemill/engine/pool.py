@@ -32,6 +32,16 @@ class Pool:
         self._idle = 0
         self._closed = False
 
+    @property
+    def limit(self) -> int:
+        """How many threads there may be."""
+        return self._limit
+
+    @property
+    def has_waiting(self) -> bool:
+        """Tell whether calls wait for a thread just now."""
+        return bool(self._ready)
+
     def put(self, calls: Iterable[Call]) -> None:
         """Add calls that can begin now, in this order."""
         with self._changed:

@@ -20,7 +20,7 @@ from tidemill.domain.events import RunEnded, RunStarted, TaskEnded
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.runs import RunOrder
 from tidemill.domain.states import State
-from tidemill.engine.calling import InPlace, Nowhere
+from tidemill.engine.calling import InPlace
 from tidemill.engine.capture import Capture, RunLog
 from tidemill.engine.collecting import collect
 from tidemill.engine.failures import describe
@@ -28,7 +28,8 @@ from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.loading import load_file
-from tidemill.engine.run import Run
+from tidemill.engine.run import Nowhere, Run
+from tidemill.engine.run_names import name_run
 from tidemill.engine.spawned import prepare_children
 from tidemill.engine.threads import adopt_threads
 from tidemill.engine.verdicts import Verdict, judge_interruption
@@ -115,12 +116,15 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
         run.context = replace(run.context, flow_name=flow.name)
         run.note(f"flow {flow.name}")
     try:
-        prepared = prepare(flow, run, order.parameters)
+        prepared = prepare(flow, order.parameters)
     except TidemillError as error:
         return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
+    run.context = replace(run.context, flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
+    if flow.options.run_name is not None:
+        run.rename(name_run(flow.options.run_name, prepared.parameters, run))
     if order.timeout is None and flow.options.timeout is not None:
         run.warden.at(flow.options.timeout, run.expire)
-    return carry_out(prepared)
+    return carry_out(prepared, run)
 
 
 def _load_flow(order: RunOrder) -> Flow:

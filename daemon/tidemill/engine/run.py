@@ -1,15 +1,17 @@
-"""One run in this process: what all its tasks share."""
+"""One run in this process: what all its tasks share. A flow that is called inside it is a run of its own, its child."""
 
 import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from tidemill.authoring.context import RunContext
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.events import Event, RunNoted
+from tidemill.domain.events import Event, OfSubflow, RunNamed, RunNoted
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
@@ -17,12 +19,22 @@ from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
 from tidemill.storage.places import ResultPlace
 
+Key = tuple[str, int]
+"""What a task run is known by, whatever its place: its name, and its number among those of this name."""
+
 
 class EventSink(Protocol):
     """Where a run tells what happened."""
 
     def write(self, event: Event) -> None:
         """Record *event*."""
+
+
+class Nowhere:
+    """Takes the events of a run that nobody records."""
+
+    def write(self, event: Event) -> None:
+        """Let it pass."""
 
 
 class Keeper(Protocol):
@@ -33,6 +45,9 @@ class Keeper(Protocol):
 
     def read(self, info: ResultInfo) -> Any:
         """Return a value that was kept."""
+
+    def of_child(self, run: str) -> "Keeper":
+        """Return the keeper for a flow that is called inside the run."""
 
 
 class Run:
@@ -45,41 +60,91 @@ class Run:
         keeper: Keeper,
         *,
         max_workers: int = 4,
-        finished: tuple[FinishedTask, ...] = (),
+        finished: Iterable[FinishedTask] = (),
         stuck: Callable[["Run", Call], None] | None = None,
         last_resort: int | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1000,
+        parent: "Run | None" = None,
     ) -> None:
         self.context = context
         self.sink = sink
         self.keeper = keeper
-        self.finished: Mapping[int, FinishedTask] = {task.index: task for task in finished}
+        self.finished = list(finished)
         self.now = now
+        self.parent = parent
         self.pid = os.getpid()
-        self.pool = Pool(max_workers)
-        self.warden = Warden(
-            lambda call: stuck(self, call) if stuck else self.note("a task cannot be interrupted"),
-            last_resort=last_resort,
-        )
+        self.pool: Pool = Pool(max_workers) if parent is None else parent.pool
+        self.warden: Warden = parent.warden if parent is not None else self._make_warden(stuck, last_resort)
         self.interruption: type[Interrupt] | None = None
         """Why the whole run is coming to its end early, if it is."""
         self.interrupted = threading.Event()
-        self.lock = threading.RLock()
+        self.lock: Any = threading.RLock() if parent is None else parent.lock
         self.task_runs: list[Any] = []
         """Every task run that was made, in the order of their indices."""
         self.futures: list[Any] = []
         """Every future that a function flow made."""
-        self.tell: Callable[[str, str, str], None] = lambda task, level, text: None
+        self.children: list[Run] = []
+        """The runs of flows that are being called inside this one."""
+        self.tell: Callable[[str, str, str], None] = (lambda task, level, text: None) if parent is None else parent.tell
         """Writes a line of the engine's own, of the named level about the named task, into the run's log."""
-        self.is_local = False
+        self.is_local: bool = parent is not None and parent.is_local
         """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
-        self.earlier: Mapping[int, Any] = {}
-        """Task runs of the flow's earlier attempts in this process, by index."""
+        self.limits: Mapping[str, Any] = {} if parent is None else parent.limits
+        """Named limits that tasks with such a tag have to take a slot of."""
+        self.earlier: Mapping[Key, Any] = {}
+        """Task runs of the flow's earlier attempts in this process."""
+        self.has_promises: bool = parent is not None and parent.has_promises
+        """Futures or states were handed out, and may come back as arguments."""
+        self._taken_over = {(task.name, task.occurrence): task for task in self.finished if not task.within}
         self._indices = itertools.count()
+        self._names: Counter[str] = Counter()
 
-    def next_index(self) -> int:
-        """Return the place of the next task run."""
-        return next(self._indices)
+    def child(self, context: RunContext, index: int) -> "Run":
+        """Return the run of a flow that is called as the task run at *index* of this one."""
+        sink = self.sink if not isinstance(self.sink, SubflowSink) else self.sink.journal
+        within = [replace(task, within=task.within[1:]) for task in self.finished if task.within[:1] == (index,)]
+        run = Run(
+            context,
+            SubflowSink(sink, context.run_id),
+            self.keeper.of_child(context.run_id),
+            finished=within,
+            now=self.now,
+            parent=self,
+        )
+        with self.lock:
+            run.interruption = self.interruption
+            self.children.append(run)
+        if run.interruption is not None:
+            run.interrupted.set()
+        return run
+
+    def promise(self) -> None:
+        """Look for futures and states among arguments from now on."""
+        run: Run | None = self
+        while run is not None and not run.has_promises:
+            run.has_promises = True
+            run = run.parent
+
+    def close_child(self, child: "Run") -> None:
+        """Take leave of a child that has ended."""
+        with self.lock:
+            self.children.remove(child)
+
+    def next_place(self, name: str) -> tuple[int, int]:
+        """Return the place of the next task run, and its number among those of its name."""
+        with self.lock:
+            self._names[name] += 1
+            return next(self._indices), self._names[name]
+
+    def find_finished(self, key: Key) -> FinishedTask | None:
+        """Return the task run of that key that finished in an earlier attempt, if one did."""
+        return self._taken_over.get(key)
+
+    def rename(self, name: str | None) -> None:
+        """Bear a name of its own beside its id."""
+        if name is not None:
+            self.context = replace(self.context, name=name)
+            self.sink.write(RunNamed(self.now(), name))
 
     def note(self, text: str) -> None:
         """Tell something that changes no state."""
@@ -95,23 +160,28 @@ class Run:
 
     def interrupt(self, kind: type[Interrupt]) -> None:
         """Raise *kind* in all code that runs, and begin nothing any more."""
-        with self.lock:
-            if self.interruption is not None:
-                return
-            self.interruption = kind
-            calls = [call for call in self.warden.calls.values() if call is not None]
-        self.interrupted.set()
-        for call in calls:
-            self.warden.interrupt(call, kind)
-        for future in self.futures:
-            future.abandon()
+        runs = list(self._interrupted_runs(kind))
+        if not runs:
+            return
+        for call in list(self.warden.calls.values()):
+            # Of calls within each other the innermost is torn out; it passes the interrupt on to those around it.
+            if call is not None and (self.parent is None or any(run is owner_of(call) for run in runs)):
+                self.warden.interrupt(call, kind)
+        for run in runs:
+            for future in list(run.futures):
+                future.abandon()
         self.pool.wake()
 
     def begin_again(self) -> None:
         """Let the flow's next attempt count its tasks from the start; what completed is not run again."""
-        self.earlier = {task_run.index: task_run for task_run in self.task_runs}
+        self.earlier = dict(_keyed(self.task_runs))
         self.task_runs, self.futures = [], []
         self._indices = itertools.count()
+        self._names.clear()
+
+    def continue_after(self, earlier: "Run") -> None:
+        """Execute nothing again that completed in *earlier*, the same flow's run in an earlier attempt around it."""
+        self.earlier = {**earlier.earlier, **dict(_keyed(earlier.task_runs))}
 
     def pause(self, seconds: float) -> bool:
         """Wait, and tell whether the run goes on after it."""
@@ -131,3 +201,49 @@ class Run:
             return reader.read(info)
         except TidemillError as error:
             raise TidemillError(f"{error}; {task} finished in an earlier attempt and is not run again") from error
+
+    def _make_warden(self, stuck: Callable[["Run", Call], None] | None, last_resort: int | None) -> Warden:
+        def on_stuck(call: Call) -> None:
+            if stuck is None:
+                self.note("a task cannot be interrupted")
+            else:
+                stuck(self, call)
+
+        return Warden(on_stuck, last_resort=last_resort)
+
+    def _interrupted_runs(self, kind: type[Interrupt]) -> Iterator["Run"]:
+        """Mark this run and all below it, and yield those that were not yet."""
+        with self.lock:
+            if self.interruption is not None:
+                return
+            self.interruption = kind
+            children = list(self.children)
+        self.interrupted.set()
+        yield self
+        for child in children:
+            yield from child._interrupted_runs(kind)
+
+
+class SubflowSink:
+    """Writes a child's events into the journal of the run around it."""
+
+    def __init__(self, journal: EventSink, run: str) -> None:
+        self.journal = journal
+        self._run = run
+
+    def write(self, event: Any) -> None:
+        """Record *event* as the child's."""
+        self.journal.write(OfSubflow(self._run, event))
+
+
+def owner_of(call: Call) -> Run | None:
+    """Return the run that *call* belongs to."""
+    return getattr(call, "run", None)
+
+
+def _keyed(task_runs: Iterable[Any]) -> Iterator[tuple[Key, Any]]:
+    """Yield task runs, in the order of their places, by what they are known by."""
+    names: Counter[str] = Counter()
+    for task_run in task_runs:
+        names[task_run.name] += 1
+        yield (task_run.name, names[task_run.name]), task_run

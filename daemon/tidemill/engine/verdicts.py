@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import State
 from tidemill.engine.interrupts import Cancelled
@@ -41,3 +42,9 @@ def summarise(bad: list[TaskRun]) -> ErrorInfo:
     # The engine's own sentences name the task already.
     who = "" if failure.message.startswith(f"task {first.name} ") else f"task {first.name}: "
     return failure._replace(message=f"{who}{failure.message}{others}")
+
+
+def returned_state(verdict: Verdict) -> ReturnedState:
+    """Return a verdict as the state that authors see."""
+    message = verdict.error.line if verdict.error is not None else None
+    return ReturnedState(verdict.state, message=message, data=verdict.value, error=verdict.exception)

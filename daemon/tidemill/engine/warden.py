@@ -50,6 +50,10 @@ class Call:
         self.shielded = False
         """The user code has called the engine, which must not be torn out of its work."""
 
+    def expire(self, warden: "Warden") -> None:
+        """Come to an end: its time is up."""
+        warden.interrupt(self, DeadlinePassed)
+
 
 class Warden:
     """Watches the calls of one run."""
@@ -92,13 +96,13 @@ class Warden:
             set_handler(SIGNAL, self._old_handler or DEFAULT)
             self._main = None
 
-    def watch(self, call: Call, seconds: float, kind: type[Interrupt] = DeadlinePassed) -> Callable[[], None]:
-        """Interrupt *call* after so many seconds, unless the function this returns is called before."""
+    def watch(self, call: Call, seconds: float) -> Callable[[], None]:
+        """Let *call* expire after so many seconds, unless the function this returns is called before."""
         watched = [True]
 
         def expire() -> None:
             if watched:
-                self.interrupt(call, kind)
+                call.expire(self)
 
         self._after(seconds, expire)
         return watched.clear

@@ -1,0 +1,75 @@
+"""Says how a flow's attempt went, and keeps what a function flow returned."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.authoring.states import FailedRun
+from tidemill.authoring.states import State as ReturnedState
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.states import State
+from tidemill.engine.arguments import promises_in, with_results
+from tidemill.engine.failures import describe
+from tidemill.engine.futures import Future
+from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.keeping import keep
+from tidemill.engine.run import Run
+from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
+
+if TYPE_CHECKING:
+    from tidemill.engine.flow_run import FlowCall
+
+
+def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
+    """Say how the attempt went whose code has been called."""
+    run, error = call.run, call.error
+    interrupted = judge_interruption(run)
+    if interrupted is not None:
+        return interrupted
+    if error is not None:
+        return Verdict(_state_after(error, run), describe(error), exception=error)
+    if graph_run is not None:
+        return _judge_graph(graph_run)
+    return _judge_value(call, call.value)
+
+
+def _judge_graph(graph_run: GraphRun) -> Verdict:
+    bad = failed(graph_run.task_runs)
+    if not bad:
+        return Verdict(State.COMPLETED)
+    state = State.TIMED_OUT if all(task_run.state is State.TIMED_OUT for task_run in bad) else State.FAILED
+    return Verdict(state, summarise(bad), exception=bad[0].error)
+
+
+def _judge_value(call: "FlowCall", value: Any) -> Verdict:
+    """Judge by what the body returned: a state says it, futures and several states are judged by the worst."""
+    run = call.run
+    promises = [promise for promise, _ in promises_in(value)]
+    unknown = [future for future in run.futures if not future.looked_at or future in promises]
+    bad = [future.task_run for future in unknown if not future.task_run.state.is_success]
+    if bad:
+        return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
+    states = [promise for promise in promises if not isinstance(promise, Future)]
+    failures = [state for state in states if not state.is_completed()]
+    if failures:
+        return _judge_states(states, failures)
+    value = with_results(value)
+    try:
+        result = None if value is None else keep(run, call.flow.options.keeping, value, call.flow.name, -1)
+    except Exception as failure:
+        return Verdict(State.FAILED, describe(failure), exception=failure)
+    return Verdict(State.COMPLETED, result=result, value=value)
+
+
+def _judge_states(states: list[ReturnedState], failures: list[ReturnedState]) -> Verdict:
+    first = failures[0]
+    message = first.message or f"the flow returned {first.name}"
+    if len(states) > 1:
+        message = f"{len(failures)} of {len(states)} states the flow returned are failures; the first: {message}"
+    exception = first.error or FailedRun(message)
+    ended = first.type if len(states) == 1 and first.is_final() else State.FAILED
+    return Verdict(ended, ErrorInfo(type(exception).__name__, message), exception=exception)
+
+
+def _state_after(error: BaseException, run: Run) -> State:
+    """Tell a task's time-out, which the body did not catch, from any other failure."""
+    timed_out = any(task_run.error is error and task_run.state is State.TIMED_OUT for task_run in run.task_runs)
+    return State.TIMED_OUT if timed_out else State.FAILED

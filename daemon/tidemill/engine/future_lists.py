@@ -1,0 +1,84 @@
+"""Several futures: a list that answers like one, and waiting for whichever ends first."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from tidemill.authoring.states import State as ReturnedState
+from tidemill.engine.futures import Future
+
+
+class FutureList(list[Future]):
+    """The futures of one ``.map()``."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until all have ended, at most *timeout* seconds in all."""
+        wait(self, timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Any]:
+        """Return all values, in order; raise what the first that failed raised."""
+        until = None if timeout is None else time.monotonic() + timeout
+        return [future.result(_left(until), raise_on_failure) for future in self]
+
+
+class DoneAndNotDone(NamedTuple):
+    """What ``wait`` returns."""
+
+    done: set[Future]
+    not_done: set[Future]
+
+
+def wait(futures: Iterable[Future], timeout: float | None = None) -> DoneAndNotDone:
+    """Wait until all *futures* have ended, at most *timeout* seconds in all, and tell which have."""
+    given = list(futures)
+    until = None if timeout is None else time.monotonic() + timeout
+    for future in given:
+        future.wait(_left(until))
+    done = {future for future in given if future.done()}
+    return DoneAndNotDone(done, set(given) - done)
+
+
+def as_completed(futures: Iterable[Future], timeout: float | None = None) -> Iterator[Future]:
+    """Yield *futures* as they end; raise TimeoutError when *timeout* seconds have passed and some have not."""
+    given = set(futures)
+    until = None if timeout is None else time.monotonic() + timeout
+    changed = threading.Condition()
+    ended: deque[Future] = deque()
+
+    def note(future: Future) -> None:
+        with changed:
+            ended.append(future)
+            changed.notify()
+
+    for future in given:
+        future.looked_at = True
+        future.add_done_callback(note)
+    for number in range(len(given)):
+        with changed:
+            if not changed.wait_for(lambda: ended, _left(until)):
+                raise TimeoutError(f"{len(given) - number} of {len(given)} tasks have not ended within {timeout:g} s")
+            future = ended.popleft()
+        yield future
+
+
+def resolve_futures_to_states(value: Any) -> Any:
+    """Return *value* with every future in it, lists and dicts included, replaced by the state it ended in."""
+    if isinstance(value, Future):
+        return value.final_state()
+    if isinstance(value, list | tuple | set):
+        kind = list if isinstance(value, FutureList) else type(value)
+        return kind(resolve_futures_to_states(item) for item in value)
+    if isinstance(value, dict):
+        return {key: resolve_futures_to_states(item) for key, item in value.items()}
+    return value
+
+
+def states_of(futures: Iterable[Future]) -> list[ReturnedState]:
+    """Return the states that *futures* ended in."""
+    return [future.final_state() for future in futures]
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())

@@ -1,0 +1,107 @@
+"""Calls the functions that authors want called when a run or a task run reaches a state."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from tidemill.authoring.hooks import Hook
+from tidemill.authoring.states import State as ReturnedState
+from tidemill.domain.states import State
+from tidemill.domain.times import from_micros
+from tidemill.engine.failures import describe
+from tidemill.engine.invoking import in_event_loop, run_coroutine
+from tidemill.engine.run import Run
+
+if TYPE_CHECKING:
+    from tidemill.authoring.run_views import FlowRunView, TaskRunView
+    from tidemill.engine.task_run import TaskRun
+
+_KINDS: Final = {
+    State.RUNNING: "on_running",
+    State.COMPLETED: "on_completion",
+    State.CACHED: "on_completion",
+    State.FAILED: "on_failure",
+    State.TIMED_OUT: "on_failure",
+    State.CANCELLED: "on_cancellation",
+    State.CRASHED: "on_crashed",
+}
+
+
+def call_task_hooks(task_run: "TaskRun") -> None:
+    """Call the task's hooks for the state it is in."""
+    hooks = task_run.options.hooks.get(_KINDS.get(task_run.state, ""), ())
+    if hooks:
+        state = state_of(task_run)
+        _call(hooks, (task_run.task, view_task_run(task_run, state), state), task_run.run, task_run.name)
+
+
+def call_flow_hooks(flow: Any, run: Run, state: ReturnedState) -> None:
+    """Call the flow's hooks for *state*."""
+    hooks = flow.options.hooks.get(_KINDS.get(state.type, ""), ())
+    if hooks:
+        _call(hooks, (flow, view_run(run, state), state), run, "-")
+
+
+def state_of(task_run: "TaskRun") -> ReturnedState:
+    """Return the state of a task run as authors see it."""
+    failure = task_run.failure
+    message = task_run.message or (failure.line if failure is not None and task_run.error is not None else None)
+    return ReturnedState(task_run.state, message=message, data=task_run.value, error=task_run.error)
+
+
+def view_run(run: Run, state: ReturnedState | None = None) -> "FlowRunView":
+    """Return a run as authors see it."""
+    # Few runs are looked at, and every fork server would hold it.
+    from tidemill.authoring.run_views import FlowRunView
+
+    context = run.context
+    return FlowRunView(
+        id=context.run_id,
+        name=context.name or context.run_id,
+        flow_name=context.flow_name,
+        parameters=context.parameters,
+        tags=context.tags,
+        state=state,
+        run_count=context.attempt,
+        expected_start_time=context.scheduled_for,
+        parent_flow_run_id=context.parent,
+    )
+
+
+def view_task_run(task_run: "TaskRun", state: ReturnedState | None = None) -> "TaskRunView":
+    """Return a task run as authors see it."""
+    from tidemill.authoring.run_views import TaskRunView
+
+    return TaskRunView(
+        id=f"{task_run.run.context.run_id}/{task_run.index}",
+        name=task_run.run_name or task_run.name,
+        task_name=task_run.name,
+        flow_run_id=task_run.run.context.run_id,
+        tags=task_run.options.tags,
+        state=state or state_of(task_run),
+        run_count=task_run.attempt,
+        start_time=None if task_run.started_at is None else from_micros(task_run.started_at),
+    )
+
+
+def _call(hooks: Iterable[Hook], arguments: tuple[Any, ...], run: Run, task: str) -> None:
+    for hook in hooks:
+        try:
+            answer = hook(*arguments)
+            if hasattr(answer, "__await__"):
+                _finish(answer)
+        except Exception as error:
+            # A hook is an observer: what it makes of a run's end changes nothing about it.
+            name = getattr(hook, "__name__", repr(hook))
+            run.tell(task, "ERROR", f"the hook {name} failed\n{describe(error).traceback or error}")
+
+
+def _finish(answer: Any) -> None:
+    """Run an async hook to its end, in a thread of its own where a loop is running already."""
+    if not in_event_loop():
+        run_coroutine(answer)
+        return
+    import threading
+
+    thread = threading.Thread(target=run_coroutine, args=(answer,), name="tidemill-hook")
+    thread.start()
+    thread.join()

@@ -1,0 +1,133 @@
+"""A call of user code that the engine carries through its steps, and the three ways to carry one.
+
+The steps are one text, a generator; the ways differ only in how they wait. A step is None (call the code now), a
+number (let so many seconds pass) or a function (call it where blocking is allowed).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
+from tidemill.engine.interrupts import DeadlinePassed, Interrupt
+from tidemill.engine.invoking import invoke_code
+from tidemill.engine.warden import Call
+
+if TYPE_CHECKING:
+    from tidemill.engine.run import Run
+
+Steps = Iterator[float | Callable[[], Any] | None]
+
+
+class Invocation(Call):
+    """User code has its place in a run: a task's, or a flow's own body."""
+
+    __slots__ = ("args", "error", "fn", "kwargs", "run", "steps", "timeout", "value")
+
+    def __init__(self, run: "Run", fn: Callable[..., Any], timeout: float | None = None) -> None:
+        super().__init__()
+        self.run = run
+        self.fn = fn
+        self.timeout = timeout
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: dict[str, Any] = {}
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.steps: Steps | None = None
+
+    def begin(self) -> Steps:
+        """Return the steps from the beginning to the end."""
+        raise NotImplementedError
+
+    def abandon(self, late: BaseException | None = None) -> None:
+        """Come to an end between two steps; *late* is what tore the engine out of one."""
+
+    @property
+    def visible(self) -> Any:
+        """What user code sees as the task it is part of."""
+        return None
+
+
+def advance(invocation: Invocation) -> float | None:
+    """Carry on to the next wait and return its seconds; None when there is none any more."""
+    steps = invocation.steps
+    if steps is None:
+        steps = invocation.steps = invocation.begin()
+    try:
+        for step in steps:
+            if step is None:
+                _invoke(invocation)
+            elif isinstance(step, float):
+                return step
+            else:
+                step()
+    except Interrupt as late:
+        invocation.abandon(late)
+    return None
+
+
+def carry(invocation: Invocation) -> None:
+    """Carry through to the end in this thread, waits included."""
+    while (seconds := advance(invocation)) is not None:
+        if not invocation.run.pause(seconds):
+            invocation.abandon()
+            return
+
+
+async def carry_awaiting(invocation: Invocation) -> None:
+    """Carry through to the end inside an event loop, which goes on meanwhile."""
+    import asyncio
+
+    try:
+        for step in invocation.begin():
+            if step is None:
+                await _invoke_awaiting(invocation)
+            elif isinstance(step, float):
+                await asyncio.sleep(step)
+            else:
+                await asyncio.to_thread(step)
+    except (Interrupt, asyncio.CancelledError) as late:
+        invocation.abandon(late)
+        if isinstance(late, asyncio.CancelledError):
+            raise
+
+
+def _invoke(invocation: Invocation) -> None:
+    """Call the code."""
+    token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    try:
+        invocation.value, invocation.error = invoke_code(
+            invocation.run,
+            invocation,
+            invocation.fn,
+            args=invocation.args,
+            kwargs=invocation.kwargs,
+            timeout=invocation.timeout,
+        )
+    finally:
+        CURRENT_RUN.reset(run_token)
+        CURRENT_TASK.reset(token)
+
+
+async def _invoke_awaiting(invocation: Invocation) -> None:
+    """Await the code, inside the event loop it belongs to."""
+    import asyncio
+
+    token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    try:
+        async with asyncio.timeout(invocation.timeout) as limit:
+            invocation.value, invocation.error = await invocation.fn(*invocation.args, **invocation.kwargs), None
+    except TimeoutError as error:
+        invocation.value, invocation.error = None, DeadlinePassed() if limit.expired() else error
+        if limit.expired():
+            invocation.expire(invocation.run.warden)
+            invocation.interrupt = DeadlinePassed
+    except asyncio.CancelledError:
+        interruption = invocation.run.interruption
+        if interruption is None:
+            raise
+        invocation.value, invocation.error = None, interruption()
+    except BaseException as error:
+        invocation.value, invocation.error = None, error
+    finally:
+        CURRENT_RUN.reset(run_token)
+        CURRENT_TASK.reset(token)

@@ -1,0 +1,88 @@
+"""Says how an attempt of a task went, and keeps what it returned."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.authoring.states import FailedRun
+from tidemill.authoring.states import State as ReturnedState
+from tidemill.domain.errors import Skip
+from tidemill.domain.states import State
+from tidemill.engine.failures import describe
+from tidemill.engine.interrupts import DeadlinePassed, Interrupt
+from tidemill.engine.keeping import keep
+from tidemill.engine.retrying import Retries
+from tidemill.engine.warden import pending_interrupt
+
+if TYPE_CHECKING:
+    from tidemill.engine.task_run import TaskRun
+
+
+class RejectedValueError(Exception):
+    """Stands for a returned value that the task's own retry condition did not accept."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("the retry condition does not accept what the task returned")
+        self.value = value
+
+
+def judge(task_run: "TaskRun") -> None:
+    """Say how the attempt went, and keep what it returned."""
+    error = task_run.error
+    if error is None:
+        _judge_value(task_run)
+    elif isinstance(error, Interrupt):
+        judge_interrupt(task_run, error)
+    elif isinstance(error, Skip):
+        task_run.state, task_run.failure = State.SKIPPED, describe(error)._replace(traceback=None)
+    elif isinstance(error, KeyboardInterrupt) and task_run.run.is_local:
+        task_run.state = State.CANCELLED
+        task_run.run.cancel()
+    else:
+        task_run.state = task_run.ends_as or State.FAILED
+
+
+def judge_kept(task_run: "TaskRun") -> None:
+    """Keep the value that an earlier attempt computed and could not keep."""
+    task_run.error = None
+    _keep(task_run)
+
+
+def judge_interrupt(task_run: "TaskRun", error: Interrupt) -> None:
+    """Tell the task's own time-out from the run's, and both from a cancellation."""
+    own = task_run.interrupt is not None and pending_interrupt(task_run.outer) is None
+    if isinstance(error, DeadlinePassed) and task_run.run.interruption is None and own:
+        message = f"task {task_run.name} took longer than its time-out of {task_run.timeout:g} s"
+        task_run.error = TimeoutError(message).with_traceback(error.__traceback__)
+        task_run.state = State.TIMED_OUT
+    elif isinstance(error, DeadlinePassed) and task_run.run.interruption is not None:
+        task_run.state = State.TIMED_OUT
+    else:
+        task_run.state = State.CANCELLED
+
+
+def _judge_value(task_run: "TaskRun") -> None:
+    if isinstance(task_run.value, ReturnedState):
+        returned = task_run.value
+        task_run.value, task_run.message = returned.data, returned.message
+        if not returned.is_completed():
+            task_run.error = returned.error or FailedRun(returned.message or f"the task returned {returned.name}")
+            task_run.state = returned.type if returned.is_final() else State.FAILED
+            return
+    if task_run.options.retry.retry is not None:
+        task_run.retries = task_run.retries or Retries(task_run.options.retry)
+        if task_run.retries.rejects(task_run.value):
+            task_run.error, task_run.state = RejectedValueError(task_run.value), State.FAILED
+            return
+    _keep(task_run)
+
+
+def _keep(task_run: "TaskRun") -> None:
+    run = task_run.run
+    if task_run.result is None:
+        try:
+            task_run.result = keep(run, task_run.options.keeping, task_run.value, task_run.name, task_run.index)
+        except Exception as error:
+            # What was computed is not lost: a further attempt only keeps it.
+            task_run.is_computed = True
+            task_run.error, task_run.state = error, State.FAILED
+            return
+    task_run.state = State.COMPLETED

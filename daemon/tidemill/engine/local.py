@@ -1,0 +1,79 @@
+"""Runs in plain Python: no daemon, no journal, results in memory for as long as the caller holds them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tidemill.authoring.context import RunContext
+from tidemill.authoring.flow_options import FlowOptions
+from tidemill.authoring.flow_runs import FlowRun, TaskOutcome
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.identifiers import new_run_id
+from tidemill.domain.results import ResultInfo
+from tidemill.domain.states import State
+from tidemill.engine.run import Nowhere, Run
+from tidemill.engine.run_names import name_run
+from tidemill.engine.task_run import TaskRun
+from tidemill.engine.verdicts import Verdict
+from tidemill.storage.places import ResultPlace
+
+
+class InMemory:
+    """Keeps no results: they are in memory for as long as the caller holds them."""
+
+    def write(self, value: Any, place: ResultPlace) -> ResultInfo | None:
+        """Keep nothing."""
+        return None
+
+    def read(self, info: ResultInfo) -> Any:
+        """Refuse: nothing was kept."""
+        raise TidemillError("the result was not kept")
+
+    def of_child(self, run: str) -> "InMemory":
+        """Keep nothing either."""
+        return self
+
+
+def local_run(name: str, file: str, options: FlowOptions | None, parameters: Mapping[str, Any] | None = None) -> Run:
+    """Return a run for the flow or task *name* of *file*."""
+    folder = Path(file).parent if file and not file.startswith("<") else Path.cwd()
+    tags = options.tags if options else ()
+    context = RunContext(new_run_id(), name, dict(parameters or {}), folder=folder.resolve(), tags=tags)
+    run = Run(context, Nowhere(), InMemory(), max_workers=(options and options.max_workers) or 4)
+    run.is_local = True
+    if options is not None and options.run_name is not None:
+        run.rename(name_run(options.run_name, context.parameters, run))
+    return run
+
+
+def flow_run(run: Run, verdict: Verdict) -> FlowRun:
+    """Return a run that has ended as the caller sees it."""
+    return FlowRun(
+        run_id=run.context.run_id,
+        flow_name=run.context.flow_name,
+        state=verdict.state,
+        value=verdict.value,
+        error=verdict.error,
+        exception=verdict.exception,
+        tasks=_outcomes(run.task_runs),
+    )
+
+
+def _outcomes(task_runs: Iterable[TaskRun]) -> dict[str, TaskOutcome]:
+    """Return what came of task runs, by name; the second of a name is ``name-2`` and so on."""
+    found: dict[str, TaskOutcome] = {}
+    for task_run in task_runs:
+        name, number = task_run.name, 1
+        while name in found:
+            number += 1
+            name = f"{task_run.name}-{number}"
+        found[name] = TaskOutcome(
+            name=name,
+            index=task_run.index,
+            state=State(task_run.state),
+            attempts=max(task_run.attempt, 0),
+            value=task_run.value,
+            error=task_run.failure if not task_run.state.is_success else None,
+            exception=task_run.error,
+        )
+    return found

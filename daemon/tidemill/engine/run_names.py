@@ -1,0 +1,50 @@
+"""Formats the names that authors give to runs and task runs: ``load-{day}``, or what a function returns."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tidemill.engine.run import Run
+
+if TYPE_CHECKING:
+    from tidemill.engine.task_run import TaskRun
+
+_LIMIT = 200
+
+
+def name_task_run(task_run: "TaskRun") -> str | None:
+    """Return the task run's own name, over its arguments; None, with a line in the log, when it cannot be made."""
+    return _formatted(task_run.options.run_name, lambda: arguments_of(task_run), task_run.run, task_run.name)
+
+
+def name_run(template: Any, parameters: Mapping[str, Any], run: Run) -> str | None:
+    """Return the run's own name, over its parameters; None, with a line in the log, when it cannot be made."""
+    return _formatted(template, lambda: dict(parameters), run, "-")
+
+
+def arguments_of(task_run: "TaskRun") -> dict[str, Any]:
+    """Return what the task is called with, by name, defaults included."""
+    import inspect
+
+    try:
+        bound = inspect.signature(task_run.fn).bind_partial(*task_run.args, **task_run.kwargs)
+    except TypeError:
+        # The call itself will say what is wrong with them.
+        return dict(task_run.kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _formatted(template: Any, values: Any, run: Run, task: str) -> str | None:
+    try:
+        if callable(template):
+            import inspect
+
+            takes_parameters = "parameters" in inspect.signature(template).parameters
+            made = template(parameters=values()) if takes_parameters else template()
+        else:
+            made = template.format(**values())
+    except Exception as error:
+        run.tell(task, "WARNING", f"the run's name {template!r} cannot be made: {type(error).__name__}: {error}")
+        return None
+    text = " ".join(str(made).split())
+    return text[:_LIMIT] or None

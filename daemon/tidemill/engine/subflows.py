@@ -1,0 +1,106 @@
+"""A flow that is called inside a run: a task run of the run that calls it, and a run of its own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from tidemill.authoring.flows import FunctionFlow
+from tidemill.authoring.task_options import TaskOptions
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.events import RunEnded, SubflowStarted
+from tidemill.domain.identifiers import new_run_id
+from tidemill.domain.states import State
+from tidemill.engine.flow_run import FlowCall, Prepared
+from tidemill.engine.interrupts import Interrupt
+from tidemill.engine.invocation import carry, carry_awaiting
+from tidemill.engine.invoking import is_async
+from tidemill.engine.run import Run
+from tidemill.engine.run_names import name_run
+from tidemill.engine.task_run import TaskRun
+from tidemill.storage.history import NOTHING
+
+_OPTIONS: Final = TaskOptions()
+_SHOWN: Final = 64 * 1024
+"""Bytes of a parameter up to which the record holds it as it is."""
+
+
+def place_subflow(run: Run, prepared: Prepared) -> TaskRun:
+    """Give a call of a flow its place in the run that calls it."""
+    with run.lock:
+        task_run = TaskRun(run, prepared.flow.name, _OPTIONS, prepared.flow.__class__)
+        run.task_runs.append(task_run)
+    task_run.subflow = new_run_id()
+    awaits = isinstance(prepared.flow, FunctionFlow) and is_async(prepared.flow.fn)
+    task_run.fn = _await_child if awaits else _carry_child
+    task_run.args = (task_run, prepared)
+    return task_run
+
+
+def _carry_child(task_run: TaskRun, prepared: Prepared) -> Any:
+    call = _open(task_run, prepared)
+    carry(call)
+    return _close(task_run, call)
+
+
+async def _await_child(task_run: TaskRun, prepared: Prepared) -> Any:
+    call = _open(task_run, prepared)
+    await carry_awaiting(call)
+    return _close(task_run, call)
+
+
+def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
+    """Begin the child's run."""
+    outer, flow = task_run.run, prepared.flow
+    context = replace(
+        outer.context,
+        run_id=task_run.subflow or "",
+        flow_name=flow.name,
+        name=None,
+        parameters=prepared.parameters,
+        attempt=1,
+        parent=outer.context.run_id,
+        tags=flow.options.tags,
+    )
+    run = task_run.child = outer.child(context, task_run.index)
+    before = outer.earlier.get((task_run.name, task_run.occurrence))
+    if before is not None and before.child is not None:
+        run.continue_after(before.child)
+    if flow.options.run_name is not None:
+        run.context = replace(context, name=name_run(flow.options.run_name, prepared.parameters, run))
+    shown = as_plain_data(prepared.parameters)
+    run.sink.write(SubflowStarted(run.now(), outer.context.run_id, task_run.index, flow.name, shown, run.context.name))
+    return FlowCall(prepared, run, flow.options.timeout)
+
+
+def _close(task_run: TaskRun, call: FlowCall) -> Any:
+    """End the child's run; return its value, or raise what made it fail."""
+    verdict, run = call.conclude(), call.run
+    run.sink.write(RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result))
+    task_run.run.close_child(run)
+    if verdict.state.is_success:
+        task_run.result = verdict.result or NOTHING
+        return verdict.value
+    if task_run.run.interruption is not None or isinstance(verdict.exception, Interrupt):
+        raise task_run.run.interruption or verdict.exception or Interrupt
+    task_run.ends_as = verdict.state if verdict.state.is_terminal else State.FAILED
+    raise verdict.exception or TidemillError(f"flow {call.flow.name} ended as {verdict.state}")
+
+
+def as_plain_data(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as the record shows them: JSON where they are, else how they look."""
+    return {str(name): _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    try:
+        data = msgspec.json.encode(value, enc_hook=repr)
+    except Exception:
+        data = b""
+    if data and len(data) <= _SHOWN:
+        return msgspec.json.decode(data)
+    try:
+        return repr(value)[:1000]
+    except Exception as error:
+        return f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
