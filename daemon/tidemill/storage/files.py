@@ -15,7 +15,7 @@ _PASSING: Final = frozenset(
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and durably. Raises Setback."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.draft")
+    draft = _draft(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -29,6 +29,27 @@ def write_file(path: Path, data: bytes) -> None:
             draft.unlink(missing_ok=True)
             raise
         _keep_name(path.parent)
+    except OSError as error:
+        raise setback(error) from error
+
+
+def link_file(source: Path, path: Path) -> None:
+    """Let *path* be the same file as *source*, or a copy where the file system has no such thing. Raises Setback."""
+    draft = _draft(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            try:
+                draft.hardlink_to(source)
+            except OSError:
+                # Another file system, or too many names; few runs need what copies.
+                import shutil
+
+                shutil.copyfile(source, draft)
+            draft.replace(path)
+        finally:
+            # Two names of one file are not replaced by each other, and both stay.
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise setback(error) from error
 
@@ -47,6 +68,10 @@ def setback(error: OSError) -> Setback:
 
     name = errno.errorcode.get(error.errno or 0, "")
     return Setback(error.strerror or str(error), is_passing=name in _PASSING)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.draft")
 
 
 def _keep_name(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tidemill.domain.results import ResultInfo
 from tidemill.storage.checksums import checksum, verify
 from tidemill.storage.encoding import UnstorableError
-from tidemill.storage.files import read_file, write_file
+from tidemill.storage.files import link_file, read_file, write_file
 from tidemill.storage.patience import Patience, Setback
 from tidemill.storage.places import ResultError, ResultPlace
 from tidemill.storage.previews import look, preview
@@ -65,6 +65,20 @@ class HistoryResult:
         """Return the same for a flow that is called inside the run: its tasks' places begin at 0 again."""
         return HistoryResult(Path(self._folder) / run, self._inline_limit)
 
+    def adopt(self, info: ResultInfo, place: ResultPlace) -> ResultInfo:
+        """Keep what is kept elsewhere, without reading it: a file gets one more name, which outlives the other.
+
+        Raises ResultError.
+        """
+        if info.handler != "file":
+            return info
+        path = self._path(place, info.encoding)
+        try:
+            link_file(Path(info.location or ""), Path(path))
+        except Setback as setback:
+            raise ResultError(f"{info.location} cannot be kept as {path}: {setback.reason}") from setback
+        return info._replace(location=path)
+
     def read(self, info: ResultInfo) -> Any:
         """Return the value of a stored result. Raises ResultError where it is gone or damaged."""
         if info.handler == "none":
@@ -79,13 +93,16 @@ class HistoryResult:
             raise ResultError(f"the result cannot be read from {info.location or 'the history'}: {error}") from error
 
     def _write_file(self, place: ResultPlace, form: str, data: bytes, seen: str) -> ResultInfo:
-        name = _NAME.fill(place, suffix(form), datetime.now().astimezone())
-        path = os.path.abspath(os.path.join(self._folder, name))  # noqa: PTH100, PTH118 - a symlinked folder keeps the name it was given
+        path = self._path(place, form)
         try:
             Patience().attempt(lambda: write_file(Path(path), data), f"the result of {place.task}")
         except Setback as setback:
             raise ResultError(f"the result of {place.task} cannot be written to {path}: {setback.reason}") from setback
         return ResultInfo("file", path, len(data), seen, form, None, checksum(data))
+
+    def _path(self, place: ResultPlace, form: str) -> str:
+        name = _NAME.fill(place, suffix(form), datetime.now().astimezone())
+        return os.path.abspath(os.path.join(self._folder, name))  # noqa: PTH100, PTH118 - a symlinked folder keeps the name it was given
 
     def _read_file(self, info: ResultInfo) -> bytes:
         try:

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import pytest
 
 from tidemill.domain.results import ResultInfo
@@ -22,3 +25,31 @@ def test_a_result_that_is_gone_is_refused_with_its_place(tmp_path):
         HistoryResult(tmp_path).read(info)
     with pytest.raises(ResultError, match="not kept"):
         HistoryResult(tmp_path).read(ResultInfo("none", None, 0, "", "none"))
+
+
+def test_a_file_kept_elsewhere_gets_one_more_name_that_outlives_the_other(tmp_path, place):
+    theirs, ours = HistoryResult(tmp_path / "theirs", inline_limit=10), HistoryResult(tmp_path / "ours")
+    small, large = theirs.write([1], place), theirs.write("x" * 20, place)
+
+    adopted = ours.adopt(large, place)
+    again = ours.adopt(adopted, place)
+    Path(large.location).unlink()
+
+    assert ours.adopt(small, place) == small
+    assert again == adopted
+    assert adopted.location.startswith(str(tmp_path / "ours"))
+    assert ours.read(adopted) == "x" * 20
+    assert [path.name for path in (tmp_path / "ours").iterdir()] == [Path(adopted.location).name]
+    with pytest.raises(ResultError, match="cannot be kept"):
+        ours.adopt(large, place._replace(run="other"))
+
+
+def test_a_file_on_another_file_system_is_copied(tmp_path, place, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    large = HistoryResult(tmp_path / "theirs", inline_limit=10).write("x" * 20, place)
+    adopted = HistoryResult(tmp_path / "ours").adopt(large, place)
+
+    assert HistoryResult(tmp_path).read(adopted) == "x" * 20
