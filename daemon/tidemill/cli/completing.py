@@ -56,7 +56,7 @@ def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -
     try:
         reader = _invocation(ctx).reader
         last = [(f"{flow['name']}@last", flow["last_run"]["state"]) for flow in reader.flows() if flow["last_run"]]
-        newest = [(run["id"], f"{run['flow']}, {run['state']}") for run in reader.runs(limit=30)]
+        newest = [(run["id"], f"{run['flow']}, {run['state']}") for run in reader.runs(limit=30, top=True)]
         offers = [("last", "the newest run"), *last, *newest]
         return [CompletionItem(name, help=neutral(told)) for name, told in offers if name.startswith(incomplete)]
     except Exception:

@@ -17,6 +17,7 @@ _RUNS = (
     Column("state"),
     Column("started"),
     Column("took", right=True, spare=True),
+    Column("trigger", spare=True),
     Column("error", gives=True),
 )
 
@@ -51,6 +52,8 @@ def _facts(flow: Record, schedules: Sequence[str], now: datetime) -> list[tuple[
 
 
 def _next(flow: Record, now: datetime) -> Cell | str:
+    if not flow["active"] and not flow["file"]:
+        return Cell("never by itself: no file in the folder of flows declares it, other flows call it", "yellow")
     if not flow["active"]:
         return Cell("never: its file is not in the folder of flows", "yellow")
     if flow["paused"]:
@@ -76,4 +79,5 @@ def _parameter_row(parameter: Record) -> list[Cell | str | None]:
 
 def _run_row(run: Record, now: datetime) -> list[Cell | str | None]:
     begun = moment(run["started_at"] or run["queued_at"])
-    return [run["id"], state_cell(run["state"]), both(begun, now), duration(run["duration"]), run["error"]]
+    took = duration(run["duration"])
+    return [run["id"], state_cell(run["state"]), both(begun, now), took, run["trigger"], run["error"]]

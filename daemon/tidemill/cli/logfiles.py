@@ -3,11 +3,15 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_LINE: Final = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+Z) \[([^\]]*)\] ([A-Z]+) ?(.*)", re.DOTALL)
+from tidemill.domain.identifiers import ALPHABET, LENGTH
+
+_LINE: Final = re.compile(
+    rf"(\d{{4}}-\d\d-\d\dT[\d:.]+Z) \[(?:([{ALPHABET}]{{{LENGTH}}})/)?([^\]]*)\] ([A-Z]+) ?(.*)", re.DOTALL
+)
 _PIECE: Final = 1 << 16
 LOOK_EVERY: Final = 0.1
 """Seconds between looks at a log that is followed."""
@@ -20,6 +24,8 @@ class LogLine(NamedTuple):
     task: str | None
     level: str | None
     text: str
+    run: str | None = None
+    """The run within the log's own run that wrote it."""
 
 
 def parse(line: str) -> LogLine:
@@ -27,8 +33,8 @@ def parse(line: str) -> LogLine:
     match = _LINE.fullmatch(line)
     if match is None:
         return LogLine(None, None, None, line)
-    at, task, level, text = match.groups()
-    return LogLine(at, None if task == "-" else task, level, text)
+    at, run, task, level, text = match.groups()
+    return LogLine(at, None if task == "-" else task, level, text, run)
 
 
 def pieces(path: Path, *, follow: Callable[[], bool] | None = None, last: int | None = None) -> Iterator[bytes]:
@@ -62,6 +68,22 @@ def lines(arriving: Iterator[bytes]) -> Iterator[str]:
             yield line.decode("utf-8", "replace")
     if held:
         yield held.decode("utf-8", "replace")
+
+
+def lines_within(uid: str, found: Iterable[LogLine], ask_callers: Callable[[], Mapping[str, str]]) -> Iterator[LogLine]:
+    """Give the lines of the run *uid*, which another one called, and of the runs that it called itself.
+
+    *ask_callers* tells which run called which; it is asked again when a run turns up that is not among them.
+    """
+    callers: Mapping[str, str] = {}
+    for line in found:
+        run = line.run
+        if run is not None and run != uid and run not in callers:
+            callers = ask_callers()
+        while run is not None and run != uid:
+            run = callers.get(run)
+        if run == uid:
+            yield line
 
 
 def _start_of(path: Path, count: int) -> int:

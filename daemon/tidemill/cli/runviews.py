@@ -48,14 +48,14 @@ def print_run(run: Record, now: datetime, wanted: Wanted) -> None:
 def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
     """Return what stands on top."""
     parameters = ", ".join(f"{name}={value!r}" for name, value in (run["parameters"] or {}).items())
-    again = f" of {run['parent']}, attempt {run['attempt']}" if run["parent"] else ""
     return [
         ("run", Cell(run["id"], "bold")),
+        ("name", run["name"]),
         ("flow", run["flow"]),
         ("state", state_cell(run["state"])),
         ("error", Cell(run["error"], "red") if run["error"] else None),
         ("note", run.get("note")),
-        ("trigger", run["trigger"] + again),
+        ("trigger", run["trigger"] + _origin(run)),
         ("parameters", parameters),
         ("due", exact(moment(run["scheduled_for"]), now)),
         ("queued", exact(moment(run["queued_at"]), now)),
@@ -66,3 +66,13 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("version", (run["version"] or "")[:12]),
         ("log", f"tidemill logs {run['id']}"),
     ]
+
+
+def _origin(run: Record) -> str:
+    """Return what a run came from, where that was another run."""
+    if not run["parent"]:
+        return ""
+    if not run["root"]:
+        return f" of {run['parent']}, attempt {run['attempt']}"
+    within = f", within the run {run['root']}" if run["root"] != run["parent"] else ""
+    return f" of {run['parent']}, which called it as its task {run['parent_task']}{within}"

@@ -44,7 +44,7 @@ def choose(tasks: Iterable[Record], name: str | None, states: Sequence[str]) -> 
     return [
         task
         for task in tasks
-        if (name is None or name in (task["name"], base_name(task["name"]), str(task["index"])))
+        if (name is None or name in (task["name"], base_name(task["name"]), task["run_name"], str(task["index"])))
         and (not states or task["state"] in states)
     ]
 
@@ -85,13 +85,19 @@ def task_row(task: Record, now: datetime) -> Row:
     """Return the row of a task in a table of COLUMNS."""
     return [
         str(task["index"]),
-        task["name"],
+        _named(task),
         state_cell(task["state"]),
         str(task["attempts"]) if task["attempts"] else "",
         absolute(moment(task["started_at"]), now),
         duration(task["duration"]),
         outcome_cell(task),
     ]
+
+
+def _named(task: Record) -> str:
+    """Return by what a task run is known: its names, and the run of the flow that it stands for."""
+    name = f"{task['name']}: {task['run_name']}" if task["run_name"] else str(task["name"])
+    return f"{name} (run {task['subflow']})" if task["subflow"] else name
 
 
 def outcome_cell(task: Record) -> Cell | str:

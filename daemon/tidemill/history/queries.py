@@ -31,6 +31,11 @@ LAST_RUN: Final = f"SELECT uid FROM runs WHERE {_TOP} {_NEWEST}"
 LAST_RUN_OF_FLOW: Final = f"SELECT uid FROM runs WHERE flow_id = :flow_id AND {_TOP} {_NEWEST}"
 LAST_CHILD_OF_FLOW: Final = f"SELECT uid FROM runs WHERE flow_id = :flow_id AND {_CHILD} {_NEWEST}"
 
+CALLERS: Final = (
+    "SELECT r.uid, p.uid FROM runs o JOIN runs r ON r.root_id = o.id JOIN runs p ON p.id = r.parent_id"
+    " WHERE o.uid = :root"
+)
+
 FLOW_ID: Final = "SELECT id FROM flows WHERE name = :name"
 
 FLOWS: Final = (
@@ -57,7 +62,7 @@ ATTEMPTS: Final = (
 EVENTS: Final = "SELECT at, state, note FROM run_events WHERE run_id = :run_id ORDER BY seq"
 
 RESULTS: Final = (
-    "SELECT s.idx, t.name, s.handler, s.location, s.size, s.preview, s.encoding FROM results s"
+    "SELECT s.idx, t.name, s.handler, s.location, s.size, s.preview, s.encoding, t.run_name FROM results s"
     " LEFT JOIN task_runs t ON t.run_id = s.run_id AND t.idx = s.idx WHERE s.run_id = :run_id ORDER BY s.idx"
 )
 

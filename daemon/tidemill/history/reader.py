@@ -142,6 +142,10 @@ class Reader:
         """Return one run."""
         return shapes.run(self._run(uid))
 
+    def callers(self, root: str) -> dict[str, str]:
+        """Return the runs within the run *root*, at any depth, each with the run that called it."""
+        return dict(self._reading.rows(queries.CALLERS, {"root": root}))
+
     def run_detail(self, uid: str) -> Record:
         """Return one run with its tasks and events, its own result, and its whole error as ``failure``."""
         row = self._run(uid)
@@ -170,7 +174,7 @@ class Reader:
         return found
 
     def result(self, uid: str, task: str | None = None) -> Record:
-        """Return what a run, or a task of it by name or number, returned; ``value`` only where it is JSON.
+        """Return what a run, or a task of it by either name or number, returned; ``value`` only where it is JSON.
 
         A graph returns nothing itself: asked without *task*, its only final task answers for it.
         """
@@ -184,7 +188,7 @@ class Reader:
             raise NotFound(f"run {uid} has {len(chosen)} results of {task}; name one by its number: {numbers}")
         if not chosen:
             raise NotFound(_without_result(uid, state, rows, states, task))
-        index, name, handler, location, size, preview, encoding = chosen[0]
+        index, name, handler, location, size, preview, encoding = chosen[0][:7]
         record = {
             "run": uid,
             "task": name,
@@ -289,7 +293,8 @@ class Reader:
 def _choose(rows: list[Row], tasks: Mapping[int, tuple[str, str]], asked: str | None, final: int | None) -> list[Row]:
     """Return the results that may be meant."""
     if asked is not None:
-        return [row for row in rows if row[1] == asked] or [row for row in rows if str(row[0]) == asked]
+        by_name = [row for row in rows if row[1] == asked] or [row for row in rows if row[7] == asked]
+        return by_name or [row for row in rows if str(row[0]) == asked]
     own = [row for row in rows if row[0] < 0] or [row for row in rows if row[0] == final]
     return own or ([] if len(tasks) > 1 else rows)
 

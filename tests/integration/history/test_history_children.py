@@ -432,6 +432,26 @@ def test_lists_hold_children_unless_only_others_are_wanted(lab):
     assert listed(states=("completed",), top=True) == []
 
 
+def test_the_callers_of_all_runs_within_a_run_are_told(lab):
+    run_id = lab.add_run(ROOT)
+    lab.record(run_id, ROOT, *WHOLE)
+
+    assert lab.read(lambda r: r.callers(ROOT)) == {FIRST: ROOT, SECOND: ROOT, DEEP: SECOND}
+    assert lab.read(lambda r: r.callers(FIRST)) == lab.read(lambda r: r.callers("zzz0000000")) == {}
+
+
+def test_a_result_is_found_by_the_name_of_the_task_run(lab):
+    run_id = lab.add_run(ROOT)
+    results = [ResultInfo("history", None, 1, str(n), "json", str(n)) for n in range(2)]
+    lab.record(
+        run_id, ROOT, *(TaskEnded(NOON, n, "a", "completed", 1, NOON, None, results[n], f"a {n}") for n in range(2))
+    )
+
+    assert [lab.read(lambda r, n=n: r.result(ROOT, f"a {n}"))["value"] for n in range(2)] == [0, 1]
+    with pytest.raises(NotFound, match="2 results of a; name one by its number: 0, 1"):
+        lab.read(lambda r: r.result(ROOT, "a"))
+
+
 def test_a_flow_that_only_other_files_know_is_no_flow_of_the_folder(lab):
     run_id = lab.add_run(ROOT)
     lab.record(run_id, ROOT, *WHOLE)

@@ -173,7 +173,7 @@ def test_a_word_that_is_no_state_is_refused(lab):
 
 
 def plan_of(lab: Lab, sql: str) -> list[str]:
-    values = {"limit": 20, "flow_id": 1, "since": 0, "prefix": "abc", "behind": "abd"}
+    values = {"limit": 20, "flow_id": 1, "since": 0, "prefix": "abc", "behind": "abd", "root": "abc"}
     return lab.read(lambda r: [row[3] for row in r._reading.rows(f"EXPLAIN QUERY PLAN {sql}", values)])
 
 
@@ -203,12 +203,14 @@ def test_every_list_walks_an_index_without_sorting_the_history(sqlite_lab, state
         (queries.LAST_RUN_OF_FLOW, "runs_by_flow"),
         (queries.LAST_CHILD_OF_FLOW, "children_by_flow"),
         (queries.RUNS_BY_PREFIX, "sqlite_autoindex_runs_1"),
+        (queries.CALLERS, "sqlite_autoindex_runs_1"),
     ],
 )
 def test_what_is_asked_often_never_looks_at_every_run(sqlite_lab, sql, index):
     plan = plan_of(sqlite_lab, sql)
 
     assert f"INDEX {index} " in f"{plan[0]} "
+    assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
 
 

@@ -48,9 +48,9 @@ class PlainReader:
                 return record
         raise NotFound(f"there is no flow {name!r}")
 
-    def runs(self, flow=None, states=(), since=None, limit=20):
-        self.asked.append({"flow": flow, "states": tuple(states), "since": since, "limit": limit})
-        found = [run for run in self.details.values() if flow in (None, run["flow"])]
+    def runs(self, flow=None, states=(), since=None, limit=20, *, top=False):
+        self.asked.append({"flow": flow, "states": tuple(states), "since": since, "limit": limit, "top": top})
+        found = [run for run in self.details.values() if flow in (None, run["flow"]) and not (top and run["root"])]
         return [run for run in found if not states or run["state"] in states][:limit]
 
     def find_run(self, reference):
@@ -67,6 +67,9 @@ class PlainReader:
         return self.details[uid]
 
     run_detail = run
+
+    def callers(self, root):
+        return {uid: run["parent"] for uid, run in self.details.items() if run["root"] == root}
 
     def progress(self, uid, limit):
         run = self.details[uid]
@@ -247,6 +250,7 @@ def add_run(reader):
     def add(uid, flow="nightly", **changes):
         record = {
             "id": uid,
+            "name": None,
             "flow": flow,
             "state": "completed",
             "trigger": "schedule",
@@ -257,6 +261,8 @@ def add_run(reader):
             "duration": 3.5,
             "attempt": 1,
             "parent": None,
+            "root": None,
+            "parent_task": None,
             "parameters": {},
             "error": None,
             "version": "0123456789abcdef",
@@ -276,6 +282,7 @@ def add_run(reader):
 def make_task(name, index=0, **changes):
     return {
         "name": name,
+        "run_name": None,
         "index": index,
         "state": "completed",
         "attempts": 1,
@@ -284,6 +291,7 @@ def make_task(name, index=0, **changes):
         "duration": 1.0,
         "error": None,
         "result": None,
+        "subflow": None,
         "failed_attempts": [],
         **changes,
     }

@@ -64,7 +64,13 @@ def test_as_a_document(tidemill, run):
 
     lines = json.loads(ended.out)
     assert ended.out.isascii()
-    assert lines[1] == {"at": "2026-11-22T02:00:01.000000Z", "task": "load", "level": "OUT", "text": "one"}
+    assert lines[1] == {
+        "at": "2026-11-22T02:00:01.000000Z",
+        "task": "load",
+        "level": "OUT",
+        "text": "one",
+        "run": None,
+    }
     assert lines[0]["task"] is None
     assert lines[2]["at"] is None
 

@@ -14,6 +14,7 @@ from tidemill.cli.verb import JSON, Choice, Number, option, verb
 _COLUMNS = (
     Column("run", whole=True),
     Column("flow"),
+    Column("name", gives=True),
     Column("state"),
     Column("started"),
     Column("took", right=True, spare=True),
@@ -27,19 +28,31 @@ _COLUMNS = (
     option("--flow", metavar="FLOW", offers="flow", help="Only runs of this flow."),
     option("--state", "states", many=True, kind=Choice(NAMES), metavar="STATE", help="Only these; may be repeated."),
     option("--since", metavar="TIME", help="Only from here on: 2h, 3d, 02:00, 'yesterday 02:00', ISO 8601."),
+    option("--top", is_flag=True, help="Only runs that no other run called."),
     option("-n", "limit", kind=Number(1, 1_000_000), default=20, help="At most so many."),
     JSON,
     examples=[
         ("tidemill runs --since 2h", "what went on lately"),
         ("tidemill runs --state failed --state crashed", "what went wrong"),
+        ("tidemill runs --top", "without the sub-flows that runs have called"),
         ("tidemill runs --flow nightly -n 5 --json", "the last five of one flow, for a script"),
     ],
 )
 def command(
-    invocation: Invocation, *, flow: str | None, states: tuple[str, ...], since: str | None, limit: int, as_json: bool
+    invocation: Invocation,
+    *,
+    flow: str | None,
+    states: tuple[str, ...],
+    since: str | None,
+    top: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List runs, the newest first."""
-    runs = invocation.reader.runs(flow=flow, states=states, since=_begin(invocation, since), limit=limit)
+    """List runs, the newest first.
+
+    The sub-flows that runs have called are runs too.
+    """
+    runs = invocation.reader.runs(flow=flow, states=states, since=_begin(invocation, since), limit=limit, top=top)
     if not runs and flow is not None:
         from tidemill.cli.finding import find_flow
 
@@ -70,6 +83,7 @@ def _row(invocation: Invocation, run: dict[str, Any]) -> list[Cell | str | None]
     return [
         Cell(run["id"], "bold"),
         run["flow"],
+        run["name"],
         state_cell(run["state"]),
         both(begun, now),
         duration(took),
