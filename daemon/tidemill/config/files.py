@@ -89,17 +89,22 @@ def _line_of(text: str, section: str, key: str | None) -> int | None:
     """Find the line of a key; tomllib keeps no positions, and TOML's usual spellings suffice for a hint."""
     table = ""
     of_section = None
+    wanted = f"{section}.{_bare(key)}" if key is not None else None
     for number, line in enumerate(text.splitlines(), 1):
-        bare = re.sub(r"[\"'\s]", "", line.split("#", 1)[0])
+        bare = _bare(line.split("#", 1)[0])
         if header := re.fullmatch(r"\[+([^\[\]]+)\]+", bare):
             table = header[1]
         name = bare.split("=", 1)[0] if "=" in bare else None
         full = table if name is None else f"{table}.{name}" if table else name
-        if key is not None and full == f"{section}.{key}":
+        if wanted is not None and (full == wanted or full.startswith(f"{wanted}.")):
             return number
         if of_section is None and (full == section or full.startswith(f"{section}.")):
             of_section = number
     return of_section
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\"'\s]", "", text)
 
 
 def _path_from(variable: str) -> Path | None:

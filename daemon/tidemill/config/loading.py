@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from tidemill.config.conversion import convert
 from tidemill.config.files import SYSTEM_STATE, ConfigFile, locate, read, refuse
+from tidemill.config.limits import convert_limit
 from tidemill.config.settings import Places, Settings
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.limits import Limit
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "TIDEMILL_FLOWS_DIR": "places.flows_dir",
@@ -20,10 +22,12 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """The settings that have a variable; ``TIDEMILL_CONFIG`` names the file itself."""
 
+_LIMITS: Final = "limits"
+"""The section whose keys are the operator's own."""
 _SECTIONS: Final[dict[str, dict[str, Any]]] = {
-    name: section.__annotations__ for name, section in Settings.__annotations__.items()
+    name: section.__annotations__ for name, section in Settings.__annotations__.items() if name != _LIMITS
 }
-"""The sections, each with its settings and their types."""
+"""The other sections, each with its settings and their types."""
 
 
 def load(
@@ -71,6 +75,7 @@ def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict
         values["places.state_dir"] = project / Places().state_dir
     else:
         values["places.state_dir"] = machine
+    values[_LIMITS], sources[_LIMITS] = {}, "default"
     return values, sources
 
 
@@ -85,10 +90,13 @@ def _from_file(file: ConfigFile) -> dict[str, Any]:
     """Return the converted values of the file, refusing what is no setting."""
     values: dict[str, Any] = {}
     for section, table in read(file).items():
-        if section not in _SECTIONS:
-            refuse(file, section, None, _unknown("section", f"[{section}]", section, _SECTIONS))
+        if section not in _SECTIONS and section != _LIMITS:
+            refuse(file, section, None, _unknown("section", f"[{section}]", section, [*_SECTIONS, _LIMITS]))
         if not isinstance(table, dict):
             refuse(file, section, None, f"[{section}] is a section: write its keys below it, one a line")
+        if section == _LIMITS:
+            values[_LIMITS] = _limits(file, table)
+            continue
         known = _SECTIONS[section]
         for key, value in table.items():
             if key not in known:
@@ -98,6 +106,17 @@ def _from_file(file: ConfigFile) -> dict[str, Any]:
             except ConfigurationError as error:
                 refuse(file, section, key, str(error))
     return values
+
+
+def _limits(file: ConfigFile, table: Mapping[str, Any]) -> dict[str, Limit]:
+    """Return the limits of the file, refusing what is none."""
+    limits: dict[str, Limit] = {}
+    for name, value in table.items():
+        try:
+            limits[name] = convert_limit(name, value)
+        except ConfigurationError as error:
+            refuse(file, _LIMITS, name, str(error))
+    return limits
 
 
 def _kind(name: str) -> Any:
@@ -123,5 +142,6 @@ def _assemble(values: Mapping[str, Any]) -> Settings:
     parts = {
         name: kind(**{key: values[f"{name}.{key}"] for key in _SECTIONS[name]})
         for name, kind in Settings.__annotations__.items()
+        if name != _LIMITS
     }
-    return Settings(**parts)
+    return Settings(**parts, limits=values[_LIMITS])

@@ -3,8 +3,11 @@
 Named tuples, not dataclasses, whose import alone would cost every command a sixth of its time.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from tidemill.domain.limits import Limit
 
 
 class Places(NamedTuple):
@@ -86,3 +89,5 @@ class Settings(NamedTuple):
     history: HistorySettings = HistorySettings()
     forkserver: ForkserverSettings = ForkserverSettings()
     control: ControlSettings = ControlSettings()
+    limits: Mapping[str, Limit] = {}
+    """Named limits that tasks and flows share: a task or a flow that bears the name as a tag needs a slot of it."""

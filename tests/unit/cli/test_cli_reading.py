@@ -446,6 +446,22 @@ def test_config_tells_each_value_and_its_source(tidemill, invocation):
     assert values["dispatch.max_runs"] == {"name": "dispatch.max_runs", "value": 8, "source": "default"}
 
 
+def test_config_lists_the_limits(tidemill, invocation):
+    from tidemill.config.settings import Settings
+    from tidemill.domain.limits import Limit
+
+    settings = Settings(limits={"database": Limit(2), "api": Limit(10, 0.5)})
+    invocation.__dict__["_loaded"] = (settings, {"limits": "file"})
+
+    values = tidemill("config", "--json").document[-2:]
+
+    assert values == [
+        {"name": "limits.database", "value": 2, "source": "file"},
+        {"name": "limits.api", "value": {"slots": 10, "per_second": 0.5}, "source": "file"},
+    ]
+    assert "10, 0.5 a second" in tidemill("config").out
+
+
 def test_config_keeps_a_password_to_itself(tidemill, invocation):
     from tidemill.config.settings import Places, Settings
 

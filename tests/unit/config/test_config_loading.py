@@ -6,6 +6,7 @@ import pytest
 
 from tidemill.config.loading import load
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.limits import Limit
 
 VARIABLES = (
     "TIDEMILL_CONFIG",
@@ -154,6 +155,26 @@ def test_home_is_expanded(project, monkeypatch):
         ('[schedule]\ntimezone = "Mars/Base"\n', 2, "schedule.timezone must be an IANA time zone"),
         ("dispatch = 3\n", 1, "[dispatch] is a section: write its keys below it, one a line"),
         ("[dispatch]\nmax_runs = \n", 2, "this is not TOML: Invalid value"),
+        ("[limits]\n\ndatabase = 0\n", 3, "limits.database must lie between 1 and 10,000; it is 0"),
+        ('[limits]\ndatabase = "2"\n', 2, "limits.database takes a whole number, or { slots = 10, per_second = 2 }"),
+        ("[limits]\ndatabase = 2.0\n", 2, "limits.database takes a whole number"),
+        (
+            "[limits]\na = true\n",
+            2,
+            "limits.a takes a whole number, or { slots = 10, per_second = 2 } for a rate; it is true",
+        ),
+        (
+            "[limits]\na = 1\napi = { slots = 1, persecond = 2 }\n",
+            3,
+            "limits.api takes slots and per_second, not persecond",
+        ),
+        ("[limits]\na.b = 2\n", 2, "limits.a takes slots and per_second, not b; a name with a dot goes in quotes"),
+        ("[limits]\napi = { per_second = 2 }\n", 2, "limits.api lacks slots, how many may be taken at once"),
+        ("[limits]\napi = { slots = 1, per_second = 0 }\n", 2, "limits.api: per_second must be a number above 0"),
+        ("[limits.api]\nslots = 0\n", 1, "limits.api must lie between 1 and 10,000; it is 0"),
+        ('[limits]\n"my db" = []\n', 2, "limits.my db takes a whole number"),
+        ('[limits]\na = 1\n"" = 1\n', 3, "a limit's name has 1 to 80 printable letters; '' has not"),
+        ("limits = 3\n", 1, "[limits] is a section: write its keys below it, one a line"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(project, text, line, sentence):
@@ -161,6 +182,15 @@ def test_a_wrong_file_is_refused_with_its_line(project, text, line, sentence):
     with pytest.raises(ConfigurationError) as caught:
         load(None, {})
     assert str(caught.value).startswith(f"{path}:{line}: {sentence}")
+
+
+def test_limits_bear_names_of_the_operators_own(project):
+    write(project, '[limits]\ndatabase = 2\n"a/b ../ü" = 1\napi = { slots = 10, per_second = 0.5 }\n')
+    settings, sources = load(None, {})
+    assert settings.limits == {"database": Limit(2), "a/b ../ü": Limit(1), "api": Limit(10, 0.5)}
+    assert sources["limits"] == "file"
+    write(project, "[limits]\n")
+    assert load(None, {})[0].limits == {}
 
 
 def test_a_file_that_is_not_there_is_refused(project):

@@ -8,6 +8,7 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import without_password
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.verb import JSON, verb
+from tidemill.domain.limits import Limit
 
 _COLUMNS = (Column("setting"), Column("value", gives=True), Column("from"))
 
@@ -26,16 +27,27 @@ def command(invocation: Invocation, as_json: bool) -> None:
     Later sources win: defaults, the file, the environment, options.
     """
     values = [
-        {"name": f"{section}.{key}", "value": _plain(getattr(part, key))}
+        {
+            "name": f"{section}.{key}",
+            "value": _plain(getattr(part, key)),
+            "source": _source_of(invocation, section, key),
+        }
         for section, part in invocation.settings._asdict().items()
+        if section != "limits"
         for key in part._fields
     ]
-    for value in values:
-        value["source"] = invocation.sources.get(value["name"], "default")
+    values += [
+        {"name": f"limits.{name}", "value": _limit(limit), "source": _source_of(invocation, "limits")}
+        for name, limit in invocation.settings.limits.items()
+    ]
     if as_json:
         print_document(values)
         return
     print_table(_COLUMNS, [[value["name"], _shown(value["value"]), _source(value["source"])] for value in values])
+
+
+def _source_of(invocation: Invocation, *parts: str) -> str:
+    return invocation.sources.get(".".join(parts), "default")
 
 
 def _plain(value: Any) -> Any:
@@ -48,9 +60,16 @@ def _plain(value: Any) -> Any:
     return text if isinstance(value, Path) else value
 
 
+def _limit(limit: Limit) -> int | dict[str, float]:
+    """Return a limit as the file spells it."""
+    return limit.slots if limit.per_second is None else {"slots": limit.slots, "per_second": limit.per_second}
+
+
 def _shown(value: Any) -> Cell | str:
     if value is None or value == []:
         return Cell("none", "dim")
+    if isinstance(value, dict):
+        return f"{value['slots']}, {value['per_second']:g} a second"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
