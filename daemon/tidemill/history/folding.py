@@ -36,6 +36,8 @@ class Rows:
     tasks: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
+    begun_again: list[Row] = field(default_factory=list)
+    """Tasks that begin another attempt, and when. What they came to in an earlier batch may have been their end."""
     notes: list[Row] = field(default_factory=list)
     started: list[Row] = field(default_factory=list)
     resumed: list[Row] = field(default_factory=list)
@@ -56,7 +58,10 @@ class Rows:
         for event in events:
             if isinstance(event, TaskStarted):
                 has_begun = True
-                tasks[event.index] = _begun(run_id, event, tasks.get(event.index))
+                before = tasks.get(event.index)
+                if event.attempt > 1:
+                    self._begin_again(run_id, event, before)
+                tasks[event.index] = _begun(run_id, event, before)
                 if event.run_name is not None or event.subflow is not None:
                     self.known_as.append(_known_as(run_id, event))
             elif isinstance(event, TaskEnded):
@@ -94,6 +99,15 @@ class Rows:
         if has_begun and not is_told:
             # A task that begins tells that a run waiting for its next attempt goes on.
             self.resumed.append((run_id,))
+
+    def _begin_again(self, run_id: int, event: TaskStarted, before: Row | None) -> None:
+        """Keep what the attempt before came to, where that was the task's end until its flow was tried again."""
+        if before is None:
+            self.begun_again.append((event.at, run_id, event.index))
+        elif before[3] in ("failed", "timed_out") and before[8] is not None:
+            _, index, _, _, attempt, started, again, finished, error = before
+            began = started if attempt == 1 else again
+            self.attempts.append((run_id, index, attempt, began, run_id, index, finished, event.at, error))
 
 
 # A task row: run, index, name, state, attempts, started_at, attempt_at, finished_at, error.

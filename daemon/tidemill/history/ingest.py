@@ -16,7 +16,8 @@ _TASK: Final = (
     "INSERT INTO task_runs (run_id, idx, name, state, attempts, started_at, attempt_at, finished_at, error)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET name = excluded.name,"
     " state = excluded.state, attempts = excluded.attempts, started_at = CASE WHEN task_runs.finished_at IS NULL"
-    " THEN COALESCE(task_runs.started_at, excluded.started_at) ELSE excluded.started_at END,"
+    " THEN COALESCE(task_runs.started_at, excluded.started_at)"
+    " ELSE COALESCE(excluded.started_at, task_runs.started_at) END,"
     " attempt_at = COALESCE(excluded.attempt_at, task_runs.attempt_at), finished_at = excluded.finished_at,"
     f" error = excluded.error WHERE task_runs.finished_at IS NULL OR ((task_runs.state NOT IN ({listed(SUCCESSES)})"
     " OR task_runs.name <> excluded.name)"
@@ -34,11 +35,11 @@ _ATTEMPT: Final = (
     " (SELECT COALESCE(attempt_at, started_at) FROM task_runs WHERE run_id = ? AND idx = ?)), ?, ?, ?)"
     " ON CONFLICT (run_id, idx, attempt) DO NOTHING"
 )
-_FAILED_BEFORE: Final = (
+_BEGUN_AGAIN: Final = (
     "INSERT INTO attempts (run_id, idx, attempt, started_at, finished_at, due, error)"
     " SELECT run_id, idx, attempts, COALESCE(attempt_at, started_at), finished_at, ?, error FROM task_runs"
-    " WHERE run_id = ? AND finished_at IS NOT NULL AND error IS NOT NULL AND state IN ('failed', 'timed_out')"
-    " ON CONFLICT (run_id, idx, attempt) DO NOTHING"
+    " WHERE run_id = ? AND idx = ? AND finished_at IS NOT NULL AND error IS NOT NULL"
+    " AND state IN ('failed', 'timed_out') ON CONFLICT (run_id, idx, attempt) DO NOTHING"
 )
 _STARTED: Final = (
     f"UPDATE runs SET state = CASE WHEN state IN ({listed(SOURCES[State.RUNNING])}) THEN 'running' ELSE state END,"
@@ -108,7 +109,7 @@ def _write(writer: RunWriting, rows: Rows) -> None:
     """Write folded rows."""
     # A failed attempt asks its task's row how and when it went, which the row forgets after.
     for statement, found in (
-        (_FAILED_BEFORE, rows.failed_before),
+        (_BEGUN_AGAIN, rows.begun_again),
         (_ATTEMPT, rows.attempts),
         (_TASK, rows.tasks),
         (_KNOWN_AS, rows.known_as),

@@ -84,3 +84,26 @@ def test_text_is_made_storable():
 
     assert rows.tasks[0][2] == "a\\x00\\udc80"
     assert rows.notes[0][4] == "\\ud800"
+
+
+def test_what_was_a_task_s_end_is_an_attempt_when_its_flow_is_tried_again():
+    rows = fold(
+        TaskStarted(10, 0, "a", 1),
+        TaskEnded(11, 0, "a", "failed", 1, 10, ERROR),
+        TaskEnded(11, 1, "b", "upstream_failed", 0, None, ERROR),
+        RunRetrying(11, 1, 20, ERROR),
+        TaskStarted(20, 0, "a", 2),
+        TaskStarted(20, 1, "b", 1),
+    )
+
+    assert [(row[1], row[2], row[3], row[6], row[7]) for row in rows.attempts] == [(0, 1, 10, 11, 20)]
+    assert rows.tasks == [
+        (7, 0, "a", "running", 2, 10, 20, None, None),
+        (7, 1, "b", "running", 1, 20, None, None, None),
+    ]
+    assert rows.begun_again == []
+
+
+def test_a_task_that_begins_again_asks_the_history_whether_it_had_ended():
+    assert fold(TaskStarted(20, 0, "a", 2)).begun_again == [(20, 7, 0)]
+    assert fold(TaskStarted(20, 0, "a", 1)).begun_again == []
