@@ -55,6 +55,8 @@ class FlowManifest:
     max_workers: int | None = None
     end_hooks: tuple[str, ...] = ()
     """Its hooks that somebody else has to call when the run's own process cannot."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Marks of the code of a graph's tasks, by their names; a function flow's tasks have theirs with the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class FileManifest:
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
+    """Marks of the code of all tasks and function flows, by their names."""
 
     @property
     def is_good(self) -> bool:

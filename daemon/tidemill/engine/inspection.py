@@ -11,6 +11,7 @@ from tidemill.domain.runs import InspectionOrder
 from tidemill.engine.collecting import collect
 from tidemill.engine.loading import load_file
 from tidemill.engine.manifest import describe_flow
+from tidemill.engine.marking import marks_of
 
 
 def inspect(order: InspectionOrder) -> FileManifest:
@@ -45,6 +46,7 @@ def inspect(order: InspectionOrder) -> FileManifest:
         hash=_hash(file.source),
         flows=tuple(flows),
         imports=imports,
+        code=marks_of([*file.registry.tasks, *file.registry.flows]),
         errors=tuple(sorted(errors, key=lambda problem: problem.line or 0)),
         warnings=tuple(found.warnings),
     )

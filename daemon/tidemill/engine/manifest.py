@@ -12,6 +12,7 @@ from tidemill.authoring.tasks import definition_of
 from tidemill.domain.errors import DefinitionError, ParameterError
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
 from tidemill.engine.graph import Node, build_graph
+from tidemill.engine.marking import marks_in
 from tidemill.engine.parameters import checked_value, default_of, flow_parameters, is_required
 
 
@@ -33,6 +34,7 @@ def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
         tags=options.tags,
         parameters=tuple(_parameter(name, asking, flow) for name, asking in asked.items()),
         tasks=tuple(_task(node) for node in graph.nodes) if graph else (),
+        code=marks_in(graph) if graph else {},
         schedules=options.schedules,
         catchup=options.catchup,
         grace=options.grace,
