@@ -2,7 +2,7 @@
 
 import re
 import string
-import zlib
+from binascii import crc32
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final
@@ -120,4 +120,4 @@ def _safe(segment: str) -> str:
     data = segment.encode("utf-8", "replace")
     if len(data) <= _SEGMENT_LIMIT:
         return data.decode()
-    return f"{data[: _SEGMENT_LIMIT - 9].decode('utf-8', 'ignore')}-{zlib.crc32(data):08x}"
+    return f"{data[: _SEGMENT_LIMIT - 9].decode('utf-8', 'ignore')}-{crc32(data):08x}"

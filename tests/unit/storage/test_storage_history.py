@@ -1,6 +1,3 @@
-import errno
-from pathlib import Path
-
 import pytest
 
 from tidemill.domain.results import ResultInfo
@@ -13,9 +10,45 @@ def test_the_history_keeps_small_results_and_sends_large_ones_to_files(tmp_path,
 
     small, large, pickled = handler.write([1], place), handler.write("x" * 20, place), handler.write((1,), place)
 
-    assert (small.handler, small.value, small.location) == ("history", "[1]", None)
+    assert (small.handler, small.value, small.location, small.checksum) == ("history", "[1]", None, None)
     assert (large.handler, large.value) == ("file", None)
     assert [handler.read(info) for info in (small, large, pickled)] == [[1], "x" * 20, (1,)]
+
+
+def test_a_run_and_those_it_calls_share_a_folder(tmp_path, place):
+    handler = HistoryResult(tmp_path, inline_limit=10)
+
+    infos = [handler.write(run * 20, place._replace(run=run)) for run in ("a", "b")]
+
+    assert [handler.read(info) for info in infos] == ["a" * 20, "b" * 20]
+
+
+def test_a_large_result_that_is_damaged_says_so(tmp_path, place):
+    handler = HistoryResult(tmp_path, inline_limit=10)
+    info = handler.write("x" * 20, place)
+    (file,) = tmp_path.iterdir()
+    file.write_text('"' + "y" * 20 + '"')
+
+    with pytest.raises(ResultError, match=rf"the result at {file} is damaged"):
+        handler.read(info)
+
+
+def test_the_history_takes_a_form_that_the_author_chose(tmp_path, place):
+    handler = HistoryResult(tmp_path).but(serializer="compressed/json")
+
+    info = handler.write(["x"] * 100, place)
+
+    assert (info.handler, info.encoding) == ("history", "compressed/json")
+    assert handler.read(info) == HistoryResult(tmp_path).read(info) == ["x"] * 100
+
+
+def test_what_has_no_stored_form_is_not_kept_unless_the_author_chose_one(tmp_path, place):
+    handler = HistoryResult(tmp_path)
+    value = (n for n in ())
+
+    assert handler.write(value, place).handler == "none"
+    with pytest.raises(ResultError, match="cannot be written to the history"):
+        handler.but(serializer="pickle").write(value, place)
 
 
 def test_a_result_that_is_gone_is_refused_with_its_place(tmp_path):
@@ -25,31 +58,3 @@ def test_a_result_that_is_gone_is_refused_with_its_place(tmp_path):
         HistoryResult(tmp_path).read(info)
     with pytest.raises(ResultError, match="not kept"):
         HistoryResult(tmp_path).read(ResultInfo("none", None, 0, "", "none"))
-
-
-def test_a_file_kept_elsewhere_gets_one_more_name_that_outlives_the_other(tmp_path, place):
-    theirs, ours = HistoryResult(tmp_path / "theirs", inline_limit=10), HistoryResult(tmp_path / "ours")
-    small, large = theirs.write([1], place), theirs.write("x" * 20, place)
-
-    adopted = ours.adopt(large, place)
-    again = ours.adopt(adopted, place)
-    Path(large.location).unlink()
-
-    assert ours.adopt(small, place) == small
-    assert again == adopted
-    assert adopted.location.startswith(str(tmp_path / "ours"))
-    assert ours.read(adopted) == "x" * 20
-    assert [path.name for path in (tmp_path / "ours").iterdir()] == [Path(adopted.location).name]
-    with pytest.raises(ResultError, match="cannot be kept"):
-        ours.adopt(large, place._replace(run="other"))
-
-
-def test_a_file_on_another_file_system_is_copied(tmp_path, place, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    large = HistoryResult(tmp_path / "theirs", inline_limit=10).write("x" * 20, place)
-    adopted = HistoryResult(tmp_path / "ours").adopt(large, place)
-
-    assert HistoryResult(tmp_path).read(adopted) == "x" * 20
