@@ -9,12 +9,15 @@ from tidemill.authoring.flows import Flow as Flow
 from tidemill.authoring.flows import flow as flow
 from tidemill.authoring.mapping import allow_failure as allow_failure
 from tidemill.authoring.mapping import unmapped as unmapped
+from tidemill.authoring.parameters import Parameter as Parameter
 from tidemill.authoring.states import State as State
 from tidemill.authoring.states import StateType as StateType
 from tidemill.authoring.tasks import Task as Task
 from tidemill.authoring.tasks import task as task
+from tidemill.domain.conditions import Condition as Condition
 from tidemill.domain.errors import GiveUp as GiveUp
 from tidemill.domain.errors import Retry as Retry
+from tidemill.domain.errors import Skip as Skip
 from tidemill.domain.errors import TidemillError as TidemillError
 from tidemill.domain.schedules import ScheduleSpec as ScheduleSpec
 from tidemill.domain.schedules import at as at

@@ -56,11 +56,11 @@ def is_mapped_over(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray)
 
 
-def declare_map(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Task:
+def declare_map(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any = None) -> Task:
     """Return a copy of *task* for a declared graph, which runs once for each element of its arguments.
 
     Tasks, parameters of the flow and whatever can be iterated are mapped over; ``unmapped(…)``, text and plain values
-    go to every item alike.
+    go to every item alike. *wait_for* adds to what the task depends on.
     """
     given = [_declared(value) for value in args]
     named = {name: _declared(value) for name, value in kwargs.items()}
@@ -68,6 +68,9 @@ def declare_map(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ta
         raise DefinitionError(
             f"task {task.name} is mapped over nothing: give .map() a list, or a task that returns one"
         )
+    if wait_for is not None:
+        before = [wait_for] if isinstance(wait_for, Task) else list(wait_for)
+        task = task.with_options(depends_on=[*definition_of(task).options.depends_on, *before])
     return task.bind(*given, **named)
 
 

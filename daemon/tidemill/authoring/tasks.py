@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, overload
 
 from tidemill.authoring.calling import engine
+from tidemill.authoring.context import CURRENT_RUN
 from tidemill.authoring.hooks import Hook, with_hook
 from tidemill.authoring.locating import Place, find_place
 from tidemill.authoring.naming import did_you_mean
@@ -118,14 +119,14 @@ class Task:
     def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
         """Run the task once for every element of the lists it is given, beside the caller, and return the futures.
 
-        ``unmapped(value)`` goes whole to every call. While a file is loaded, the same declares a task of a graph that
-        is mapped over what another task returns.
+        ``unmapped(value)`` goes whole to every call. Outside of a run the same declares a task of a graph, which is
+        mapped over lists or over what other tasks return.
         """
-        if active() is not None or any(isinstance(value, Task) for value in (*args, *kwargs.values())):
+        if active() is not None or CURRENT_RUN.get() is None:
             # Most flows map nothing.
             from tidemill.authoring.mapping import declare_map
 
-            return declare_map(self, args, kwargs)
+            return declare_map(self, args, kwargs, wait_for)
         futures = engine(f"task {self.name}").map_task(self, args, kwargs, wait_for=wait_for)
         return [future.final_state() for future in futures] if return_state else futures
 

@@ -210,7 +210,7 @@ def test_a_condition_that_cannot_tell_fails_its_task(condition, reason):
 
 
 def test_a_condition_without_anything_above_is_asked_too():
-    alone = task(name="alone", condition=lambda states: bool(states))(lambda: None)
+    alone = task(name="alone", condition=bool)(lambda: None)
 
     assert Flow("f", tasks=[alone]).run().tasks["alone"].state is State.SKIPPED
 

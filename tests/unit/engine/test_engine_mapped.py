@@ -4,15 +4,10 @@ import threading
 
 import pytest
 
-from tidemill import Flow, task
-from tidemill.authoring.mapping import allow_failure, declare_map, unmapped
+from tidemill import Flow, allow_failure, task, unmapped
 from tidemill.domain.errors import DefinitionError, Skip
 from tidemill.domain.states import State
 from tidemill.engine.graph import build_graph
-
-
-def map_over(a_task, *args, **kwargs):
-    return declare_map(a_task, args, kwargs)
 
 
 @task
@@ -30,7 +25,7 @@ def test_each_element_has_a_task_run_of_its_own_and_plain_use_collects_in_order(
     def total(doubled):
         return doubled
 
-    doubled = map_over(double.with_options(name="doubled"), x=numbers)
+    doubled = double.with_options(name="doubled").map(x=numbers)
     run = Flow("f", tasks=[total.bind(doubled=doubled)], max_workers=3).run()
 
     assert run.is_completed
@@ -40,7 +35,7 @@ def test_each_element_has_a_task_run_of_its_own_and_plain_use_collects_in_order(
 
 
 def test_a_mapped_task_mapped_again_takes_item_by_item():
-    quadrupled = map_over(double.with_options(name="again"), map_over(double, numbers))
+    quadrupled = double.with_options(name="again").map(double.map(numbers))
 
     assert Flow("f", tasks=[quadrupled]).run().result("again") == [4, 8, 12]
 
@@ -50,7 +45,7 @@ def test_several_lists_are_taken_in_step_and_unmapped_goes_to_all():
     def join(a, b, rates, sign="+"):
         return f"{a}{sign}{b}@{sum(rates)}"
 
-    joined = map_over(join, numbers, b=("x", "y", "z"), rates=unmapped(numbers), sign="-")
+    joined = join.map(numbers, b=("x", "y", "z"), rates=unmapped(numbers), sign="-")
 
     assert Flow("f", tasks=[joined]).run().result("join") == ["1-x@6", "2-y@6", "3-z@6"]
 
@@ -60,7 +55,7 @@ def test_lists_of_different_lengths_are_refused_with_both_when_the_file_is_read(
     def join(a, b): ...
 
     with pytest.raises(DefinitionError, match=r"mapped over a \(2 items\) and b \(3 items\)") as caught:
-        build_graph(Flow("f", tasks=[map_over(join, a=[1, 2], b="x y z".split())]))
+        build_graph(Flow("f", tasks=[join.map(a=[1, 2], b=["x", "y", "z"])]))
     assert caught.value.line is not None
 
 
@@ -68,7 +63,7 @@ def test_results_of_different_lengths_fail_the_task_with_both():
     @task
     def join(a, b): ...
 
-    run = Flow("f", tasks=[map_over(join, a=[1, 2], b=numbers)]).run()
+    run = Flow("f", tasks=[join.map(a=[1, 2], b=numbers)]).run()
 
     assert run.error.line == (
         "DefinitionError: task join is mapped over a (2 items) and b (3 items): they must have the same length"
@@ -90,27 +85,31 @@ def test_what_is_no_list_fails_the_mapped_task_with_a_sentence(returned, reason)
     def source():
         return returned
 
-    run = Flow("f", tasks=[map_over(double, source)]).run()
+    run = Flow("f", tasks=[double.map(source)]).run()
 
     assert run.tasks["double"].state is State.FAILED
     assert f"the result of source, which task double is mapped over, {reason}" in run.error.line
 
 
 def test_an_iterable_that_raises_fails_the_mapped_task():
-    def rows():
-        yield 1
-        raise OSError("connection lost")
+    class Rows:
+        def __iter__(self):
+            raise OSError("connection lost")
 
-    run = Flow("f", tasks=[map_over(double, task(name="source")(rows))]).run()
+    rows = Rows()
+    run = Flow("f", tasks=[double.map(task(name="source")(lambda: rows))]).run()
 
     assert run.error.line == "OSError: task double: connection lost"
 
 
 def test_an_empty_list_completes_with_an_empty_list():
-    nothing = task(name="nothing")(lambda: [])
+    @task
+    def nothing():
+        return []
+
     after = task(name="after")(lambda doubled: doubled)
 
-    run = Flow("f", tasks=[after.bind(doubled=map_over(double, nothing))]).run()
+    run = Flow("f", tasks=[after.bind(doubled=double.map(nothing))]).run()
 
     assert run.is_completed
     assert run.result("after") == []
@@ -123,7 +122,7 @@ def fails_on_two(x):
 
 
 def test_an_item_that_fails_fails_the_whole_and_not_the_others():
-    shaky = map_over(task(name="shaky")(fails_on_two), numbers)
+    shaky = task(name="shaky")(fails_on_two).map(numbers)
     after = task(name="after", depends_on=[shaky])(lambda shaky: shaky)
     lenient = task(name="lenient", depends_on=[shaky], condition="all_finished")(lambda shaky: shaky)
 
@@ -137,8 +136,8 @@ def test_an_item_that_fails_fails_the_whole_and_not_the_others():
 
 
 def test_below_an_item_that_failed_only_its_own_item_is_not_run():
-    shaky = map_over(task(name="shaky")(fails_on_two), numbers)
-    below = map_over(double, shaky)
+    shaky = task(name="shaky")(fails_on_two).map(numbers)
+    below = double.map(shaky)
 
     run = Flow("f", tasks=[below]).run()
 
@@ -148,8 +147,8 @@ def test_below_an_item_that_failed_only_its_own_item_is_not_run():
 
 
 def test_a_condition_of_a_task_mapped_in_step_is_asked_for_each_item():
-    shaky = map_over(task(name="shaky")(fails_on_two), numbers)
-    alert = map_over(task(name="alert", condition="any_failed")(lambda x: f"alert {x}"), shaky)
+    shaky = task(name="shaky")(fails_on_two).map(numbers)
+    alert = task(name="alert", condition="any_failed")(lambda x: f"alert {x}").map(shaky)
 
     run = Flow("f", tasks=[alert]).run()
 
@@ -159,7 +158,7 @@ def test_a_condition_of_a_task_mapped_in_step_is_asked_for_each_item():
 
 def test_the_items_ask_for_tasks_that_are_not_mapped_as_well():
     bad = task(name="bad")(lambda: 1 / 0)
-    below = map_over(task(name="below")(lambda x, y: x), map_over(double, numbers), y=unmapped(bad))
+    below = task(name="below")(lambda x, y: x).map(double.map(numbers), y=unmapped(bad))
 
     run = Flow("f", tasks=[below]).run()
 
@@ -169,7 +168,7 @@ def test_the_items_ask_for_tasks_that_are_not_mapped_as_well():
 
 def test_a_task_mapped_over_what_failed_is_not_run_and_has_no_items():
     bad = task(name="bad")(lambda: 1 / 0)
-    plain, lenient = map_over(double, bad), map_over(double.with_options(name="kept", condition="all_finished"), bad)
+    plain, lenient = double.map(bad), double.with_options(name="kept", condition="all_finished").map(bad)
 
     run = Flow("f", tasks=[plain, lenient]).run()
 
@@ -182,7 +181,7 @@ def test_a_failed_list_beside_a_mapped_one_gives_none_to_every_item():
     bad = task(name="bad")(lambda: 1 / 0)
     both = task(name="both", condition="any_succeeded")(lambda x, y: (x, y))
 
-    run = Flow("f", tasks=[map_over(both, x=map_over(double, numbers), y=bad)]).run()
+    run = Flow("f", tasks=[both.map(x=double.map(numbers), y=bad)]).run()
 
     assert run.result("both") == [(2, None), (4, None), (6, None)]
 
@@ -193,9 +192,9 @@ def test_skipped_items_are_none_and_all_of_them_skipped_is_skipped():
             raise Skip("even")
         return x
 
-    odd = map_over(task(name="odd")(odd_only), numbers)
-    none = map_over(task(name="none")(odd_only), x=[2, 4])
-    below = map_over(double, odd)
+    odd = task(name="odd")(odd_only).map(numbers)
+    none = task(name="none")(odd_only).map(x=[2, 4])
+    below = double.map(odd)
     run = Flow("f", tasks=[below, none]).run()
 
     assert run.is_completed
@@ -215,7 +214,7 @@ def test_every_item_has_its_own_retries():
             raise ValueError(f"try {tries[x]}")
         return x
 
-    run = Flow("f", tasks=[map_over(shaky, numbers)], max_workers=2).run()
+    run = Flow("f", tasks=[shaky.map(numbers)], max_workers=2).run()
 
     assert run.result("shaky") == [1, 2, 3]
     assert tries == {1: 1, 2: 2, 3: 3}
@@ -230,12 +229,12 @@ def test_items_run_beside_each_other():
         together.wait()
         return x
 
-    assert Flow("f", tasks=[map_over(meet, numbers)], max_workers=3).run().result("meet") == [1, 2, 3]
+    assert Flow("f", tasks=[meet.map(numbers)], max_workers=3).run().result("meet") == [1, 2, 3]
 
 
 def test_a_long_map_lets_other_tasks_have_their_turn():
     order = []
-    many = map_over(task(name="many")(lambda n: order.append(n)), range(100))
+    many = task(name="many")(order.append).map(range(100))
     first = task(name="first")(lambda: order.append("first"))
     other = task(name="other", depends_on=[first])(lambda: order.append("other"))
 
@@ -253,7 +252,7 @@ def test_task_runs_are_made_as_threads_get_free():
 
         alive.append(len(CURRENT_RUN.get().task_runs))
 
-    Flow("f", tasks=[map_over(look, range(1000))], max_workers=1).run()
+    Flow("f", tasks=[look.map(range(1000))], max_workers=1).run()
 
     assert alive == list(range(2, 1002))
 
@@ -263,31 +262,31 @@ def test_a_parameter_of_a_mapped_task_is_converted_item_by_item():
     def typed(n: int):
         return n
 
-    assert Flow("f", tasks=[map_over(typed, n=["1", "2"])]).run().result("typed") == [1, 2]
+    assert Flow("f", tasks=[typed.map(n=["1", "2"])]).run().result("typed") == [1, 2]
     with pytest.raises(DefinitionError, match="parameter 'n' of task typed must be int, and 'x' is not"):
-        build_graph(Flow("f", tasks=[map_over(typed, n=["1", "x"])]))
+        build_graph(Flow("f", tasks=[typed.map(n=["1", "x"])]))
 
 
 def test_tasks_in_a_list_that_is_mapped_over_are_its_elements():
-    run = Flow("f", tasks=[map_over(double, x=[task(name="one")(lambda: 1), 5])]).run()
+    run = Flow("f", tasks=[double.map(x=[task(name="one")(lambda: 1), 5])]).run()
 
     assert run.result("double") == [2, 10]
 
 
 def test_mapping_over_nothing_is_refused():
     with pytest.raises(DefinitionError, match=r"task double is mapped over nothing: give \.map\(\) a list"):
-        map_over(double, x=unmapped(numbers))
+        double.map(x=unmapped(numbers))
 
 
 def test_a_later_bind_takes_the_place_of_what_was_mapped():
-    assert Flow("f", tasks=[map_over(double, numbers).bind(x=5)]).run().result("double") == 10
+    assert Flow("f", tasks=[double.map(numbers).bind(x=5)]).run().result("double") == 10
 
 
 def test_what_could_be_taken_for_an_item_is_refused():
     other = task(name="double[1]")(lambda: None)
 
     with pytest.raises(DefinitionError, match=r"task double\[1\] is called like an item of the mapped task double"):
-        build_graph(Flow("f", tasks=[map_over(double, numbers), other]))
+        build_graph(Flow("f", tasks=[double.map(numbers), other]))
 
 
 def test_allow_failure_names_what_a_graph_has_instead():
@@ -305,7 +304,18 @@ def test_a_flow_that_is_tried_again_takes_the_items_that_completed():
             raise ValueError("once")
         return x
 
-    run = Flow("f", tasks=[double.bind(x=map_over(shaky, numbers))], retries=1).run()
+    run = Flow("f", tasks=[double.bind(x=shaky.map(numbers))], retries=1).run()
 
     assert run.result("double") == [1, 2, 3, 1, 2, 3]
     assert tries == {1: 1, 2: 2, 3: 1}
+
+
+def test_what_a_map_waits_for_is_depended_on():
+    first = task(name="first")(lambda: 1)
+    flow = Flow("f", tasks=[double.map(numbers, wait_for=[first])])
+
+    assert [(node.name, node.upstream) for node in build_graph(flow).nodes] == [
+        ("numbers", ()),
+        ("first", ()),
+        ("double", (0, 1)),
+    ]
