@@ -154,7 +154,8 @@ def _failed(run_id: int, event: TaskRetrying, before: Row | None) -> Row:
 def _result(run_id: int, index: int, result: ResultInfo) -> Row:
     location = None if result.location is None else storable(result.location)
     value = None if result.value is None else storable(result.value)
-    return (run_id, index, result.handler, location, result.size, storable(result.preview), result.encoding, value)
+    told = (location, result.size, storable(result.preview), result.encoding, value, result.checksum)
+    return (run_id, index, result.handler, *told)
 
 
 def _name(name: str) -> str:

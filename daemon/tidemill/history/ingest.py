@@ -25,10 +25,10 @@ _TASK: Final = (
 )
 """A task has one end, but where the flow itself is tried again what had failed has its place once more."""
 _RESULT: Final = (
-    "INSERT INTO results (run_id, idx, handler, location, size, preview, encoding, value)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET handler = excluded.handler,"
+    "INSERT INTO results (run_id, idx, handler, location, size, preview, encoding, value, checksum)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET handler = excluded.handler,"
     " location = excluded.location, size = excluded.size, preview = excluded.preview, encoding = excluded.encoding,"
-    " value = excluded.value"
+    " value = excluded.value, checksum = excluded.checksum"
 )
 _ATTEMPT: Final = (
     "INSERT INTO attempts (run_id, idx, attempt, started_at, finished_at, due, error) VALUES (?, ?, ?, COALESCE(?,"

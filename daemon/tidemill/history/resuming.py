@@ -32,7 +32,7 @@ class Resuming(Statements):
         seen: Counter[str] = Counter()
         finished = []
         for index, name, state, *result in self.rows(
-            "SELECT t.idx, t.name, t.state, s.handler, s.location, s.size, s.preview, s.encoding, s.value"
+            "SELECT t.idx, t.name, t.state, s.handler, s.location, s.size, s.preview, s.encoding, s.value, s.checksum"
             " FROM task_runs t LEFT JOIN results s ON s.run_id = t.run_id AND s.idx = t.idx"
             " WHERE t.run_id = ? ORDER BY t.idx",
             (run_id,),

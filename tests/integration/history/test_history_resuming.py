@@ -93,3 +93,11 @@ def test_nothing_that_is_told_after_a_run_s_end_changes_its_tasks(lab):
     lab.record(run, "aaa0000000", done(0, "load"))
 
     assert lab.read(lambda r: r.run_detail("aaa0000000"))["tasks"][0]["state"] == "failed"
+
+
+def test_the_checksum_of_a_result_that_lies_elsewhere_comes_back(lab):
+    run = lab.add_run("aaa0000000")
+    kept = ResultInfo("LocalResult", "/results/a.json", 1, "1", "json", None, "f" * 64)
+    lab.record(run, "aaa0000000", done(0, "a", kept))
+
+    assert lab.write(lambda w: w.load_finished_tasks("aaa0000000")) == (FinishedTask(0, "a", kept),)
