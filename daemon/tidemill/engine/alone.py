@@ -1,22 +1,20 @@
 """Flows and tasks called in plain Python, outside of any run: each is a run of its own, in this process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tidemill.authoring.context import CURRENT_RUN
 from tidemill.authoring.flow_runs import FlowRun
-from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.authoring.flows import FunctionFlow
 from tidemill.authoring.tasks import Task, definition_of
 from tidemill.domain.errors import TidemillError
 from tidemill.engine.flow_run import FlowCall, Prepared
-from tidemill.engine.function_run import await_here, call_here, place_task
+from tidemill.engine.function_run import final_state, outcome, place_task
 from tidemill.engine.invocation import carry, carry_awaiting
-from tidemill.engine.invoking import is_async
+from tidemill.engine.invoking import ASYNC, ASYNC_GENERATOR, GENERATOR, kind_of
 from tidemill.engine.local import flow_run, local_run
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun
 from tidemill.engine.verdicts import Verdict, returned_state
 
 _program: list[Run] = []
@@ -36,62 +34,75 @@ def run_of_program() -> Run:
 
 
 def call_task(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
-    """Run a task that no flow has called; an async one when what this returns is awaited."""
+    """Run a task that no flow has called; an async one or a generator when what this returns is taken."""
     definition = definition_of(task)
     run = local_run(definition.name, definition.place.file, None)
     run.has_promises = True
     place = partial(place_task, run, task, args, kwargs, wait_for)
-    if is_async(task.fn):
-        return _await_task(run, place, return_state)
-    with _opened(run):
-        return call_here(place(), return_state=return_state)
+    return _carried(kind_of(task.fn), run, place, final_state if return_state else outcome)
 
 
 def call_flow(made: Prepared, return_state: bool) -> Any:
-    """Carry out a function flow that no other has called; an async one when what this returns is awaited."""
-    if isinstance(made.flow, FunctionFlow) and is_async(made.flow.fn):
-        return _await_flow(made, return_state)
-    return _ended(_carry_flow(made)[1], made.flow, return_state)
+    """Carry out a flow that no other has called; an async one or a generator when what this returns is taken."""
+    call = _begin(made)
+    kind = kind_of(made.flow.fn) if isinstance(made.flow, FunctionFlow) else 0
+    return _carried(kind, call.run, lambda: call, partial(_ended, return_state=return_state))
 
 
 def run_flow(made: Prepared) -> FlowRun:
     """Carry out a flow that no other has called, and return what became of it."""
-    return flow_run(*_carry_flow(made))
+    call = _begin(made)
+    with _opened(call.run):
+        carry(call)
+        return flow_run(call.run, _verdict(call))
+
+
+def _carried(kind: int, run: Run, place: Callable[[], Any], conclude: Callable[[Any], Any]) -> Any:
+    """Carry an invocation through, in the way that its function asks for."""
+    if kind == ASYNC:
+        return _await(run, place, conclude)
+    if kind == GENERATOR:
+        return _stream(run, place, conclude)
+    if kind == ASYNC_GENERATOR:
+        return _stream_awaiting(run, place, conclude)
+    with _opened(run):
+        invocation = place()
+        carry(invocation)
+        return conclude(invocation)
+
+
+async def _await(run: Run, place: Callable[[], Any], conclude: Callable[[Any], Any]) -> Any:
+    with _opened(run):
+        invocation = place()
+        await carry_awaiting(invocation)
+        return conclude(invocation)
+
+
+def _stream(run: Run, place: Callable[[], Any], conclude: Callable[[Any], Any]) -> Generator[Any, Any, Any]:
+    from tidemill.engine.streaming import stream
+
+    with _opened(run):
+        return (yield from stream(place, conclude))
+
+
+async def _stream_awaiting(
+    run: Run, place: Callable[[], Any], conclude: Callable[[Any], Any]
+) -> AsyncGenerator[Any, Any]:
+    from tidemill.engine.streaming import stream_awaiting
+
+    with _opened(run):
+        async for value in stream_awaiting(place, conclude):
+            yield value
 
 
 @contextmanager
 def _opened(run: Run) -> Iterator[None]:
     run.warden.open()
-    token = CURRENT_RUN.set(run)
     try:
         yield
     finally:
-        CURRENT_RUN.reset(token)
         run.warden.close()
         run.pool.close()
-
-
-async def _await_task(run: Run, place: Callable[[], TaskRun], return_state: bool) -> Any:
-    with _opened(run):
-        return await await_here(place, return_state=return_state)
-
-
-def _carry_flow(made: Prepared) -> tuple[Run, Verdict]:
-    call = _begin(made)
-    with _opened(call.run):
-        carry(call)
-        verdict = call.conclude()
-        for task_run in call.run.task_runs:
-            if isinstance(task_run.error, KeyboardInterrupt):
-                raise task_run.error
-    return call.run, verdict
-
-
-async def _await_flow(made: Prepared, return_state: bool) -> Any:
-    call = _begin(made)
-    with _opened(call.run):
-        await carry_awaiting(call)
-        return _ended(call.conclude(), made.flow, return_state)
 
 
 def _begin(made: Prepared) -> FlowCall:
@@ -99,9 +110,19 @@ def _begin(made: Prepared) -> FlowCall:
     return FlowCall(made, local_run(flow.name, flow.place.file, flow.options, made.parameters), flow.options.timeout)
 
 
-def _ended(verdict: Verdict, flow: Flow, return_state: bool) -> Any:
+def _ended(call: FlowCall, *, return_state: bool) -> Any:
+    verdict = _verdict(call)
     if return_state:
         return returned_state(verdict)
     if verdict.state.is_success:
         return verdict.value
-    raise verdict.exception or TidemillError(f"flow {flow.name} ended as {verdict.state}")
+    raise verdict.exception or TidemillError(f"flow {call.flow.name} ended as {verdict.state}")
+
+
+def _verdict(call: FlowCall) -> Verdict:
+    """Return how the flow went; Ctrl-C is the caller's, not the flow's."""
+    verdict = call.conclude()
+    for task_run in call.run.task_runs:
+        if isinstance(task_run.error, KeyboardInterrupt):
+            raise task_run.error
+    return verdict

@@ -10,8 +10,8 @@ from tidemill.authoring.tasks import Task
 from tidemill.domain.errors import ParameterError
 from tidemill.engine.arguments import given, with_results
 from tidemill.engine.flow_run import prepare
-from tidemill.engine.function_run import await_here, call_here, place_task, submit
-from tidemill.engine.invoking import is_async
+from tidemill.engine.function_run import call_here, call_lazily, place_task, submit
+from tidemill.engine.invoking import kind_of
 from tidemill.engine.run import Run
 from tidemill.engine.subflows import place_subflow
 from tidemill.engine.task_run import TaskRun
@@ -31,8 +31,9 @@ class InPlace:
         run = _live_run()
         if run is None:
             return _alone().call_task(task, args, kwargs, wait_for, return_state)
-        if is_async(task.fn):
-            return await_here(partial(place_task, run, task, args, kwargs, wait_for), return_state=return_state)
+        kind = kind_of(task.fn)
+        if kind:
+            return call_lazily(kind, partial(place_task, run, task, args, kwargs, wait_for), return_state)
         return call_here(place_task(run, task, args, kwargs, wait_for), return_state=return_state)
 
     def submit_task(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait_for: Any) -> Any:
@@ -61,8 +62,9 @@ class InPlace:
         if run is None:
             return _alone().call_flow(prepare(flow, values), return_state)
         place = partial(_place_flow, run, flow, values, wait_for)
-        if is_async(flow.fn):
-            return await_here(place, return_state=return_state)
+        kind = kind_of(flow.fn)
+        if kind:
+            return call_lazily(kind, place, return_state)
         return call_here(place(), return_state=return_state)
 
     def run_flow(self, flow: Flow, parameters: dict[str, Any]) -> FlowRun:

@@ -11,7 +11,7 @@ from tidemill.engine.futures import Future
 from tidemill.engine.hooks import state_of
 from tidemill.engine.interrupts import Cancelled, Interrupt
 from tidemill.engine.invocation import carry, carry_awaiting
-from tidemill.engine.invoking import Shield
+from tidemill.engine.invoking import ASYNC, GENERATOR, Shield
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 
@@ -42,6 +42,16 @@ async def await_here(place: Callable[[], TaskRun], *, return_state: bool) -> Any
     task_run = place()
     await carry_awaiting(task_run)
     return final_state(task_run) if return_state else outcome(task_run)
+
+
+def call_lazily(kind: int, place: Callable[[], TaskRun], return_state: bool) -> Any:
+    """Return what calling an async function or a generator returns; its task run begins when that does."""
+    if kind == ASYNC:
+        return await_here(place, return_state=return_state)
+    # Few tasks are generators.
+    from tidemill.engine.streaming import stream, stream_awaiting
+
+    return (stream if kind == GENERATOR else stream_awaiting)(place, outcome)
 
 
 def submit(task_run: TaskRun) -> Future:

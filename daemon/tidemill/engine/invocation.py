@@ -5,6 +5,7 @@ number (let so many seconds pass) or a function (call it where blocking is allow
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
@@ -108,26 +109,34 @@ def _invoke(invocation: Invocation) -> None:
         CURRENT_TASK.reset(token)
 
 
+@contextmanager
+def as_part_of(invocation: Invocation) -> Iterator[None]:
+    """Let user code see itself as part of the invocation's run and task."""
+    token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    try:
+        yield
+    finally:
+        CURRENT_RUN.reset(run_token)
+        CURRENT_TASK.reset(token)
+
+
 async def _invoke_awaiting(invocation: Invocation) -> None:
     """Await the code, inside the event loop it belongs to."""
     import asyncio
 
-    token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
-    try:
-        async with asyncio.timeout(invocation.timeout) as limit:
-            invocation.value, invocation.error = await invocation.fn(*invocation.args, **invocation.kwargs), None
-    except TimeoutError as error:
-        invocation.value, invocation.error = None, DeadlinePassed() if limit.expired() else error
-        if limit.expired():
-            invocation.expire(invocation.run.warden)
-            invocation.interrupt = DeadlinePassed
-    except asyncio.CancelledError:
-        interruption = invocation.run.interruption
-        if interruption is None:
-            raise
-        invocation.value, invocation.error = None, interruption()
-    except BaseException as error:
-        invocation.value, invocation.error = None, error
-    finally:
-        CURRENT_RUN.reset(run_token)
-        CURRENT_TASK.reset(token)
+    with as_part_of(invocation):
+        try:
+            async with asyncio.timeout(invocation.timeout) as limit:
+                invocation.value, invocation.error = await invocation.fn(*invocation.args, **invocation.kwargs), None
+        except TimeoutError as error:
+            invocation.value, invocation.error = None, DeadlinePassed() if limit.expired() else error
+            if limit.expired():
+                invocation.expire(invocation.run.warden)
+                invocation.interrupt = DeadlinePassed
+        except asyncio.CancelledError:
+            interruption = invocation.run.interruption
+            if interruption is None:
+                raise
+            invocation.value, invocation.error = None, interruption()
+        except BaseException as error:
+            invocation.value, invocation.error = None, error

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tidemill.engine.failures import traceback_of
@@ -14,8 +14,12 @@ from tidemill.engine.warden import Call, pending_interrupt
 if TYPE_CHECKING:
     from tidemill.engine.run import Run
 
-_ASYNC_FLAG: Final = 0x80
-"""inspect.CO_COROUTINE, without inspect."""
+GENERATOR: Final = 0x20
+ASYNC: Final = 0x80
+ASYNC_GENERATOR: Final = 0x200
+"""Flags of code objects, without the module inspect."""
+_LAZY_FLAGS: Final = GENERATOR | ASYNC | ASYNC_GENERATOR
+_LAZY: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 def invoke_code(
@@ -43,8 +47,8 @@ def invoke_code(
             # It came between the queue and here, when there was no call yet to interrupt.
             raise run.interruption
         value = fn(*args, **kwargs)
-        if type(value) is CoroutineType:
-            value = run_coroutine(value)
+        if type(value) in _LAZY:
+            value = run_lazy(value, fn)
         warden.calls[thread] = outer
     except BaseException as raised:
         warden.calls[thread] = outer
@@ -92,6 +96,20 @@ class Shield:
                 raise pending
 
 
+def run_lazy(value: Any, fn: Callable[..., Any]) -> Any:
+    """Run what a function returned that has not run yet: a coroutine, or the function's own generator as a list."""
+    if isinstance(value, CoroutineType):
+        return run_coroutine(value)
+    kind = kind_of(fn)
+    if kind == GENERATOR:
+        return list(value)
+    return run_coroutine(_listed(value)) if kind == ASYNC_GENERATOR else value
+
+
+async def _listed(values: Any) -> list[Any]:
+    return [value async for value in values]
+
+
 def run_coroutine(coroutine: Any) -> Any:
     """Run what an async function returned to its end."""
     # asyncio costs tens of milliseconds, and most flows have no use for it.
@@ -100,10 +118,15 @@ def run_coroutine(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
+def kind_of(fn: Any) -> int:
+    """Return which of ASYNC, GENERATOR and ASYNC_GENERATOR calling *fn* gives; 0 for a plain function."""
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    return 0 if code is None else code.co_flags & _LAZY_FLAGS
+
+
 def is_async(fn: Any) -> bool:
     """Tell whether calling *fn* returns something to await."""
-    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
-    return code is not None and bool(code.co_flags & _ASYNC_FLAG)
+    return kind_of(fn) == ASYNC
 
 
 def in_event_loop() -> bool:

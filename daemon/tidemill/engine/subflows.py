@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from tidemill.domain.states import State
 from tidemill.engine.flow_run import FlowCall, Prepared
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import carry, carry_awaiting
-from tidemill.engine.invoking import is_async
+from tidemill.engine.invoking import ASYNC, ASYNC_GENERATOR, GENERATOR, kind_of
 from tidemill.engine.run import Run
 from tidemill.engine.run_names import name_run
 from tidemill.engine.task_run import TaskRun
@@ -32,8 +33,8 @@ def place_subflow(run: Run, prepared: Prepared) -> TaskRun:
         task_run = TaskRun(run, prepared.flow.name, _OPTIONS, prepared.flow.__class__)
         run.task_runs.append(task_run)
     task_run.subflow = new_run_id()
-    awaits = isinstance(prepared.flow, FunctionFlow) and is_async(prepared.flow.fn)
-    task_run.fn = _await_child if awaits else _carry_child
+    kind = kind_of(prepared.flow.fn) if isinstance(prepared.flow, FunctionFlow) else 0
+    task_run.fn = _CARRIERS[kind]
     task_run.args = (task_run, prepared)
     return task_run
 
@@ -48,6 +49,27 @@ async def _await_child(task_run: TaskRun, prepared: Prepared) -> Any:
     call = _open(task_run, prepared)
     await carry_awaiting(call)
     return _close(task_run, call)
+
+
+def _stream_child(task_run: TaskRun, prepared: Prepared) -> Any:
+    from tidemill.engine.streaming import stream
+
+    yield from stream(partial(_open, task_run, prepared), partial(_close, task_run))
+
+
+async def _stream_child_awaiting(task_run: TaskRun, prepared: Prepared) -> Any:
+    from tidemill.engine.streaming import stream_awaiting
+
+    async for value in stream_awaiting(partial(_open, task_run, prepared), partial(_close, task_run)):
+        yield value
+
+
+_CARRIERS: Final = {
+    0: _carry_child,
+    ASYNC: _await_child,
+    GENERATOR: _stream_child,
+    ASYNC_GENERATOR: _stream_child_awaiting,
+}
 
 
 def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:

@@ -379,3 +379,64 @@ def test_a_flow_s_second_attempt_runs_only_what_had_not_completed():
     assert outer() == ("first", "second", "third")
     assert calls == ["first", "second", "third"]
     assert len(attempts) == 3
+
+
+def test_a_generator_task_yields_its_values_as_they_come():
+    order = []
+
+    @task(retries=1)
+    def numbers(n):
+        for number in range(n):
+            order.append(f"made {number}")
+            yield number
+
+    @task
+    async def letters():
+        for letter in "ab":
+            yield letter
+
+    @flow
+    def etl():
+        for number in numbers(2):
+            order.append(f"took {number}")
+        return numbers.submit(3).result(), letters.submit().result()
+
+    assert etl() == ([0, 1, 2], ["a", "b"])
+    assert order[:4] == ["made 0", "took 0", "made 1", "took 1"]
+    assert list(numbers(2)) == [0, 1]
+
+
+def test_generator_flows_stream_inside_and_outside_of_flows():
+    @flow
+    def squares(n: int):
+        for number in range(n):
+            yield double(number)
+
+    @flow
+    async def later():
+        for number in range(2):
+            yield number
+
+    @flow
+    async def outer():
+        return list(squares("3")) + [value async for value in later()]
+
+    assert list(squares(2)) == [0, 2]
+    assert asyncio.run(outer()) == [0, 2, 4, 0, 1]
+
+
+def test_a_generator_that_fails_has_failed_where_it_is_consumed():
+    @task
+    def broken():
+        yield 1
+        raise GiveUp("half way")
+
+    @flow
+    def etl():
+        values = broken()
+        first = next(values)
+        with pytest.raises(GiveUp):
+            next(values)
+        return first
+
+    assert etl() == 1
