@@ -421,7 +421,48 @@ def test_a_sub_flow_that_did_not_end_goes_on_where_its_tasks_had_finished(run):
     )
 
     assert (record.state, record.end.result.value) == ("completed", "[1,[7,1,9]]")
-    assert [line for line in record.lines() if "executed" in line] == ["[step] OUT executed 1"]
+    (begun,) = [event for event in record.of(OfSubflow) if isinstance(event.event, SubflowStarted)]
+    assert [line for line in record.lines() if "executed" in line] == [f"[{begun.run}/step] OUT executed 1"]
+
+
+def test_the_lines_of_a_sub_flow_bear_its_id(run):
+    record = run(
+        """
+        from tidemill import get_run_logger
+        @task
+        def step(): raise ValueError("no")
+        @task
+        def threaded(n): print("in a thread")
+        @flow
+        def inner():
+            print("deep")
+            step(return_state=True)
+        @flow
+        def outer():
+            inner()
+            get_run_logger().info("said")
+            threaded.submit(1).wait()
+        @flow
+        def etl():
+            outer()
+            print("back")
+        """,
+        "etl",
+    )
+
+    uids = {event.event.flow: event.run for event in record.of(OfSubflow) if isinstance(event.event, SubflowStarted)}
+    lines = [
+        line
+        for line in record.lines()
+        if line.split(" ", 1)[1] in ("OUT deep", "INFO said", "OUT in a thread", "OUT back", "ERROR failed")
+    ]
+    assert lines == [
+        f"[{uids['inner']}/-] OUT deep",
+        f"[{uids['inner']}/step] ERROR failed",
+        f"[{uids['outer']}/-] INFO said",
+        f"[{uids['outer']}/threaded] OUT in a thread",
+        "[-] OUT back",
+    ]
 
 
 def test_a_task_calls_another_task_inside_a_graph(run):

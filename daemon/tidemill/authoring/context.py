@@ -53,6 +53,11 @@ CURRENT_TASK: Final[ContextVar[TaskContext | None]] = ContextVar("tidemill_task"
 RUN_LOGGER: Final = "tidemill.run"
 
 
+def logged_as(run: RunContext, task: str) -> str:
+    """Return how the log names a task: a run that another one called shares the log of that one."""
+    return task if run.parent is None else f"{run.run_id}/{task}"
+
+
 def current_run() -> RunContext:
     """Return the run that is going on here, or refuse outside of one."""
     run = CURRENT_RUN.get()

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
-from tidemill.authoring.context import CURRENT_TASK
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, logged_as
 
 _PARTIAL_LIMIT: Final = 64 * 1024
 _LEVELS: Final = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
@@ -230,9 +230,10 @@ class Capture:
 
 
 def task_name() -> str:
-    """Return the name of the task whose code runs here, ``-`` outside of tasks."""
-    task = CURRENT_TASK.get()
-    return "-" if task is None else task.name
+    """Return the name of the task whose code runs here, ``-`` outside of tasks; in a child run with the run's id."""
+    task, run = CURRENT_TASK.get(), CURRENT_RUN.get()
+    name = "-" if task is None else task.name
+    return name if run is None else logged_as(run.context, name)
 
 
 def _level(number: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from tidemill.authoring.context import RunContext
+from tidemill.authoring.context import RunContext, logged_as
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import Event, OfSubflow, RunNamed, RunNoted
 from tidemill.domain.results import ResultInfo
@@ -85,7 +85,7 @@ class Run:
         """Every future that a function flow made."""
         self.children: list[Run] = []
         """The runs of flows that are being called inside this one."""
-        self.tell: Callable[[str, str, str], None] = (lambda task, level, text: None) if parent is None else parent.tell
+        self.tell: Callable[[str, str, str], None] = lambda task, level, text: None
         """Writes a line of the engine's own, of the named level about the named task, into the run's log."""
         self.is_local: bool = parent is not None and parent.is_local
         """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
@@ -111,12 +111,18 @@ class Run:
             now=self.now,
             parent=self,
         )
+        run.tell = lambda task, level, text: self._root.tell(logged_as(context, task), level, text)
         with self.lock:
             run.interruption = self.interruption
             self.children.append(run)
         if run.interruption is not None:
             run.interrupted.set()
         return run
+
+    @property
+    def _root(self) -> "Run":
+        """The run that no other one called."""
+        return self if self.parent is None else self.parent._root
 
     def promise(self) -> None:
         """Look for futures and states among arguments from now on."""
