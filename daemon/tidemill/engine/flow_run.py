@@ -3,23 +3,27 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.authoring.states import FailedRun
+from tidemill.domain.errors import GiveUp, Retry
 from tidemill.domain.events import RunRetrying
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graph import Graph, build_graph
-from tidemill.engine.graph_run import GraphRun
+from tidemill.engine.graph_run import GraphRun, failed
 from tidemill.engine.hooks import call_flow_hooks
 from tidemill.engine.invocation import Invocation, Steps, carry
 from tidemill.engine.parameters import check_parameters, flow_parameters
-from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
 from tidemill.engine.verdicts import Verdict, judge_interruption, returned_state
+
+if TYPE_CHECKING:
+    from tidemill.engine.retrying import Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,13 @@ def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
 class FlowCall(Invocation):
     """A flow is being carried out."""
 
-    __slots__ = ("_prepared", "attempt", "verdict")
+    __slots__ = ("_prepared", "retries", "since", "verdict")
 
     def __init__(self, prepared: Prepared, run: Run, timeout: float | None = None) -> None:
         super().__init__(run, prepared.flow.__class__, timeout)
         self._prepared = prepared
-        self.attempt = 0
+        self.retries: Retries | None = None
+        self.since = run.now()
         self.verdict = Verdict(State.CANCELLED)
 
     @property
@@ -56,21 +61,20 @@ class FlowCall(Invocation):
     def begin(self) -> Steps:
         """Return the steps from its first attempt to its end."""
         run, flow = self.run, self.flow
-        retries = Retries(flow.options.retry)
         if "on_running" in flow.options.hooks:
             call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING)))
         while True:
-            self.attempt += 1
             graph_run = self._aim()
+            if flow.options.retry.before is not None:
+                self._retries().begin()
             yield None if graph_run is None else partial(self._carry_graph, graph_run)
             if run.futures:
                 yield partial(_settle, run)
             self.verdict = judge_flow(self, graph_run)
-            delay = self._delay(retries)
+            delay = self._delay(graph_run)
             if delay is None:
                 return
-            now, error = run.now(), self.verdict.error or ErrorInfo("Failed", "")
-            run.sink.write(RunRetrying(now, self.attempt, now + int(delay * 1_000_000), error))
+            self._tell(delay, self.verdict.error or ErrorInfo("Failed", ""))
             yield delay
             run.begin_again()
 
@@ -109,13 +113,32 @@ class FlowCall(Invocation):
         if unwatch is not None:
             unwatch()
 
-    def _delay(self, retries: Retries) -> float | None:
+    def _delay(self, graph_run: GraphRun | None) -> float | None:
         """Return the seconds until the flow's next attempt; None when this was the last."""
-        verdict, policy = self.verdict, self.flow.options.retry
-        failed = verdict.state in (State.FAILED, State.TIMED_OUT) and verdict.exception is not None
-        if not failed or not policy.allows_any or self.run.interruption is not None or verdict.exception is None:
+        run, verdict = self.run, self.verdict
+        if verdict.state not in (State.FAILED, State.TIMED_OUT) or run.interruption is not None:
             return None
-        return retries.delay_after_error(verdict.exception)
+        error = verdict.exception or FailedRun(verdict.error.message if verdict.error else "the flow failed")
+        if not (self.flow.options.retry.allows_any or isinstance(error, Retry | BaseExceptionGroup)):
+            return None
+        given_up = [task_run for task_run in failed(run.task_runs) if isinstance(task_run.error, GiveUp)]
+        if graph_run is not None and given_up:
+            return None
+        is_own = not any(task_run.error is error for task_run in run.task_runs)
+        return self._retries().delay_after_error(error, is_own=is_own)
+
+    def _retries(self) -> "Retries":
+        # Few flows fail, and fewer are tried again.
+        from tidemill.engine.tried import retries_of_flow
+
+        return retries_of_flow(self)
+
+    def _tell(self, delay: float, error: ErrorInfo) -> None:
+        """Tell the journal and the log that another attempt follows."""
+        run, attempt, now = self.run, self.run.context.attempt, self.run.now()
+        run.tell("-", "WARNING", f"attempt {attempt} of the flow failed, the next begins in {delay:g} s: {error.line}")
+        run.sink.write(RunRetrying(now, attempt, now + int(delay * 1_000_000), error))
+        run.context = replace(run.context, attempt=attempt + 1)
 
 
 def carry_out(prepared: Prepared, run: Run) -> Verdict:

@@ -8,7 +8,7 @@ from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.states import State
 from tidemill.domain.times import from_micros
 from tidemill.engine.failures import describe
-from tidemill.engine.invoking import in_event_loop, run_coroutine
+from tidemill.engine.invoking import run_coroutine
 from tidemill.engine.run import Run
 
 if TYPE_CHECKING:
@@ -88,20 +88,8 @@ def _call(hooks: Iterable[Hook], arguments: tuple[Any, ...], run: Run, task: str
         try:
             answer = hook(*arguments)
             if hasattr(answer, "__await__"):
-                _finish(answer)
+                run_coroutine(answer)
         except Exception as error:
             # A hook is an observer: what it makes of a run's end changes nothing about it.
             name = getattr(hook, "__name__", repr(hook))
             run.tell(task, "ERROR", f"the hook {name} failed\n{describe(error).traceback or error}")
-
-
-def _finish(answer: Any) -> None:
-    """Run an async hook to its end, in a thread of its own where a loop is running already."""
-    if not in_event_loop():
-        run_coroutine(answer)
-        return
-    import threading
-
-    thread = threading.Thread(target=run_coroutine, args=(answer,), name="tidemill-hook")
-    thread.start()
-    thread.join()

@@ -111,11 +111,17 @@ async def _listed(values: Any) -> list[Any]:
 
 
 def run_coroutine(coroutine: Any) -> Any:
-    """Run what an async function returned to its end."""
+    """Run what an async function returned to its end, in a thread of its own where a loop is running already."""
     # asyncio costs tens of milliseconds, and most flows have no use for it.
     import asyncio
 
-    return asyncio.run(coroutine)
+    if not in_event_loop():
+        return asyncio.run(coroutine)
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with ThreadPoolExecutor(1, "tidemill-async") as thread:
+        return thread.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
 def kind_of(fn: Any) -> int:

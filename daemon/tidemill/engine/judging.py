@@ -9,7 +9,6 @@ from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.keeping import keep
-from tidemill.engine.retrying import Retries
 from tidemill.engine.warden import pending_interrupt
 
 if TYPE_CHECKING:
@@ -68,11 +67,22 @@ def _judge_value(task_run: "TaskRun") -> None:
             task_run.state = returned.type if returned.is_final() else State.FAILED
             return
     if task_run.options.retry.retry is not None:
-        task_run.retries = task_run.retries or Retries(task_run.options.retry)
-        if task_run.retries.rejects(task_run.value):
-            task_run.error, task_run.state = RejectedValueError(task_run.value), State.FAILED
+        task_run.error = _objection(task_run)
+        if task_run.error is not None:
+            task_run.state = State.FAILED
             return
     _keep(task_run)
+
+
+def _objection(task_run: "TaskRun") -> Exception | None:
+    """Ask the task's own retry condition about the value; return what stands against it."""
+    from tidemill.engine.tried import retries_of_task
+
+    try:
+        rejected = retries_of_task(task_run).rejects(task_run.value)
+    except Exception as error:
+        return error
+    return RejectedValueError(task_run.value) if rejected else None
 
 
 def _keep(task_run: "TaskRun") -> None:

@@ -58,8 +58,8 @@ class MappedRun:
     def begin(self) -> None:
         """Tell that the first item is about to begin."""
         task_run, now = self.task_run, self.task_run.run.now()
-        task_run.state, task_run.attempt, task_run.started_at = State.RUNNING, 1, now
-        task_run.run.sink.write(TaskStarted(now, task_run.index, task_run.name, 1))
+        task_run.state, task_run.attempt, task_run.started_at = State.RUNNING, task_run.attempt + 1, now
+        task_run.run.sink.write(TaskStarted(now, task_run.index, task_run.name, task_run.attempt))
 
     def take(self) -> Item | None:
         """Return the next item, ready to be carried or ended already; None when there is none left."""

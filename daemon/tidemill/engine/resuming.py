@@ -29,6 +29,9 @@ def take_over(task_run: "TaskRun", *, reading: bool = True) -> bool:
         if earlier.index != task_run.index or earlier.run is not run:
             _tell(task_run)
         return True
+    if earlier is not None and task_run.since is None:
+        # It counts on: its attempts are numbered within the run, whichever attempt of the flow they belong to.
+        task_run.attempt, task_run.started_at, task_run.since = earlier.attempt, earlier.started_at, run.now()
     finished = run.find_finished(key)
     if finished is None:
         return False

@@ -61,45 +61,56 @@ class Retries:
         if self._policy.before is not None:
             self._guarded(lambda: self._ask(self._policy.before, self._call_state()))
 
-    def delay_after_error(self, error: BaseException) -> float | None:
-        """Return the seconds until the next attempt; None when there is none."""
-        if gives_up(error) or not (self._policy.allows_any or asks_again(error)):
+    def delay_after_error(self, error: BaseException, *, is_own: bool = True) -> float | None:
+        """Return the seconds until the next attempt; None when there is none.
+
+        An error that is not its own, but came from a task below, asked for another attempt of that task.
+        """
+        is_asked = is_own and asks_again(error)
+        if gives_up(error) or not (self._policy.allows_any or is_asked):
             return None
         state = self._call_state()
         state.set_exception((type(error), error, error.__traceback__))
-        return self._delay(state, error)
+        return self._delay(state, error, is_asked=is_asked)
 
     def delay_after_value(self, value: Any) -> float | None:
         """Return the seconds until the next attempt, when the policy's own condition has rejected *value*."""
         state = self._call_state()
         state.set_result(value)
-        return self._delay(state, None)
+        return self._delay(state, None, is_asked=True)
 
     def rejects(self, value: Any) -> bool:
-        """Tell whether the policy's own condition asks for another attempt because of *value*."""
+        """Tell whether the policy's own condition asks for another attempt because of *value*.
+
+        Raises what the condition raises; there are no retries after that.
+        """
         condition = self._policy.retry
         if condition is None:
             return False
         state = self._call_state()
         state.set_result(value)
         state.outcome_timestamp = self._clock()
-        return bool(self._guarded(lambda: self._ask(condition, state))) or self._is_broken
+        try:
+            return bool(self._ask(condition, state))
+        except Exception:
+            self._is_broken = True
+            raise
 
-    def _delay(self, state: "RetryCallState", error: BaseException | None) -> float | None:
+    def _delay(self, state: "RetryCallState", error: BaseException | None, *, is_asked: bool) -> float | None:
         state.outcome_timestamp = self._clock()
-        delay: float | None = self._guarded(lambda: self._decide(state, error))
+        delay: float | None = self._guarded(lambda: self._decide(state, error, is_asked=is_asked))
         return delay
 
-    def _decide(self, state: "RetryCallState", error: BaseException | None) -> float | None:
+    def _decide(self, state: "RetryCallState", error: BaseException | None, *, is_asked: bool) -> float | None:
         """Do what one turn of tenacity's loop does between an attempt and the sleep that follows it."""
         import tenacity
 
         policy, ask = state.retry_object, self._ask
-        is_asked = error is None or isinstance(error, tenacity.TryAgain) or asks_again(error)
+        wait = asked_delay(error) if is_asked and error is not None else None
+        is_asked = is_asked or isinstance(error, tenacity.TryAgain)
         if not is_asked and not ask(policy.retry, state):
             return None
         ask(policy.after, state)
-        wait = None if error is None else asked_delay(error)
         state.upcoming_sleep = _sane(ask(policy.wait, state) if wait is None else wait)
         stop = policy.stop if self._policy.allows_any else tenacity.stop_after_attempt(ASKED_LIMIT + 1)
         if ask(stop, state) or not (is_asked or self._accepts(error)):

@@ -14,12 +14,12 @@ from tidemill.engine.invocation import Invocation, Steps
 from tidemill.engine.judging import RejectedValueError, judge, judge_interrupt, judge_kept
 from tidemill.engine.recording import end, record
 from tidemill.engine.resuming import take_over
-from tidemill.engine.retrying import Retries
 from tidemill.engine.run import Run
 from tidemill.engine.run_names import name_task_run
 
 if TYPE_CHECKING:
     from tidemill.domain.results import ErrorInfo, ResultInfo
+    from tidemill.engine.retrying import Retries
 
 _ENDED: Final = frozenset(state for state in State if state.is_terminal)
 
@@ -56,6 +56,7 @@ class TaskRun(Invocation):
         "result",
         "retries",
         "run_name",
+        "since",
         "started_at",
         "state",
         "subflow",
@@ -73,6 +74,8 @@ class TaskRun(Invocation):
         self.upstream: Upstream | None = None
         self.attempt = 0
         self.started_at: int | None = None
+        self.since: int | None = None
+        """When its attempts within this attempt of the flow began, if there were some before."""
         self.state = State.PENDING
         self.message: str | None = None
         """What the code itself said of its end, by returning a state."""
@@ -158,6 +161,10 @@ def start(task_run: TaskRun) -> None:
     task_run.attempt += 1
     task_run.state = State.RUNNING
     task_run.delay = None
+    if task_run.options.retry.before is not None:
+        from tidemill.engine.tried import retries_of_task
+
+        retries_of_task(task_run).begin()
     deadline = None if task_run.timeout is None else now + int(task_run.timeout * 1_000_000)
     task_run.run.sink.write(
         TaskStarted(
@@ -181,14 +188,13 @@ def plan_retry(task_run: TaskRun) -> None:
         return
     if error is None:
         return
-    policy = task_run.options.retry
-    wanted = policy.allows_any or isinstance(error, Retry)
-    if wanted and task_run.run.interruption is None and not isinstance(error, Interrupt):
-        task_run.retries = task_run.retries or Retries(policy)
-        if isinstance(error, RejectedValueError):
-            task_run.delay = task_run.retries.delay_after_value(error.value)
-        else:
-            task_run.delay = task_run.retries.delay_after_error(error)
+    may_ask = task_run.options.retry.allows_any or isinstance(error, Retry | BaseExceptionGroup)
+    if may_ask and task_run.run.interruption is None and not isinstance(error, Interrupt):
+        from tidemill.engine.tried import retries_of_task
+
+        retries = retries_of_task(task_run)
+        rejected = isinstance(error, RejectedValueError)
+        task_run.delay = retries.delay_after_value(error.value) if rejected else retries.delay_after_error(error)
     task_run.failure = describe(error)
     if task_run.delay is not None:
         task_run.state = State.RETRYING
