@@ -44,7 +44,7 @@ class Rows:
     retrying: list[Row] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
     named: list[Row] = field(default_factory=list)
-    known_as: list[Row] = field(default_factory=list)
+    known_as: dict[tuple[int, int], Row] = field(default_factory=dict)
     """By what else tasks are known: the names of their runs, and the runs they stand for. Most are not."""
     children: dict[Child, list[OwnEvent]] = field(default_factory=dict)
     """What is not folded yet: events of runs within these runs, whose keys the history has to tell first."""
@@ -62,14 +62,16 @@ class Rows:
                 if event.attempt > 1:
                     self._begin_again(run_id, event, before)
                 tasks[event.index] = _begun(run_id, event, before)
+                if before is not None and before[7] is not None:
+                    self.known_as.pop((run_id, event.index), None)  # its place is another's now
                 if event.run_name is not None or event.subflow is not None:
-                    self.known_as.append(_known_as(run_id, event))
+                    self._know(run_id, event)
             elif isinstance(event, TaskEnded):
                 tasks[event.index] = _ended(run_id, event, tasks.get(event.index))
                 if event.result is not None:
                     self.results.append(_result(run_id, event.index, event.result))
                 if event.run_name is not None or event.subflow is not None:
-                    self.known_as.append(_known_as(run_id, event))
+                    self._know(run_id, event)
             elif isinstance(event, TaskRetrying):
                 before = tasks.get(event.index)
                 self.attempts.append(_failed(run_id, event, before))
@@ -109,6 +111,12 @@ class Rows:
             began = started if attempt == 1 else again
             self.attempts.append((run_id, index, attempt, began, run_id, index, finished, event.at, error))
 
+    def _know(self, run_id: int, event: TaskStarted | TaskEnded) -> None:
+        run_name, subflow, *_ = self.known_as.get((run_id, event.index), (None, None))
+        run_name = run_name if event.run_name is None else storable(event.run_name)
+        subflow = subflow if event.subflow is None else storable(event.subflow)
+        self.known_as[run_id, event.index] = (run_name, subflow, run_id, event.index)
+
 
 # A task row: run, index, name, state, attempts, started_at, attempt_at, finished_at, error.
 
@@ -134,12 +142,6 @@ def _ended(run_id: int, event: TaskEnded, before: Row | None) -> Row:
     # Through State, so that a word that is no state is refused here and not found in the history.
     state = event.state if event.state == "completed" else str(State(event.state))
     return (run_id, event.index, _name(event.name), state, event.attempts, started, again, event.at, error)
-
-
-def _known_as(run_id: int, event: TaskStarted | TaskEnded) -> Row:
-    run_name = None if event.run_name is None else storable(event.run_name)
-    subflow = None if event.subflow is None else storable(event.subflow)
-    return (run_name, subflow, run_id, event.index)
 
 
 def _failed(run_id: int, event: TaskRetrying, before: Row | None) -> Row:

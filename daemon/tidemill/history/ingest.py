@@ -12,6 +12,7 @@ from tidemill.history.steps import SOURCES, listed
 from tidemill.history.texts import storable
 
 _OFFSET: Final = "UPDATE runs SET journal_offset = ? WHERE id = ? AND journal_offset = ?"
+_SAME: Final = "task_runs.finished_at IS NULL AND task_runs.name = excluded.name"
 _TASK: Final = (
     "INSERT INTO task_runs (run_id, idx, name, state, attempts, started_at, attempt_at, finished_at, error)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, idx) DO UPDATE SET name = excluded.name,"
@@ -19,7 +20,9 @@ _TASK: Final = (
     " THEN COALESCE(task_runs.started_at, excluded.started_at)"
     " ELSE COALESCE(excluded.started_at, task_runs.started_at) END,"
     " attempt_at = COALESCE(excluded.attempt_at, task_runs.attempt_at), finished_at = excluded.finished_at,"
-    f" error = excluded.error WHERE task_runs.finished_at IS NULL OR ((task_runs.state NOT IN ({listed(SUCCESSES)})"
+    f" error = excluded.error, run_name = CASE WHEN {_SAME} THEN task_runs.run_name END,"
+    f" subflow = CASE WHEN {_SAME} THEN task_runs.subflow END"
+    f" WHERE task_runs.finished_at IS NULL OR ((task_runs.state NOT IN ({listed(SUCCESSES)})"
     " OR task_runs.name <> excluded.name)"
     " AND EXISTS (SELECT 1 FROM runs r WHERE r.id = task_runs.run_id AND r.finished_at IS NULL))"
 )
@@ -112,7 +115,7 @@ def _write(writer: RunWriting, rows: Rows) -> None:
         (_BEGUN_AGAIN, rows.begun_again),
         (_ATTEMPT, rows.attempts),
         (_TASK, rows.tasks),
-        (_KNOWN_AS, rows.known_as),
+        (_KNOWN_AS, list(rows.known_as.values())),
         (_RESULT, rows.results),
         (_STARTED, rows.started),
         (_RETRYING, rows.retrying),

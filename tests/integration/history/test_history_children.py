@@ -156,6 +156,29 @@ def test_a_name_that_was_told_once_is_not_forgotten(lab):
     assert (task["run_name"], task["subflow"], task["state"]) == ("the first", FIRST, "completed")
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_task_that_takes_the_place_of_another_does_not_take_its_names(lab, together):
+    """A flow that is tried again counts its tasks from the start, and may call others."""
+    run_id = lab.add_run(ROOT)
+    again = [
+        TaskStarted(NOON, 0, "load", 1, None, "load 1", FIRST),
+        TaskEnded(NOON + 1, 0, "load", "failed", 1, NOON, ERROR, None, "load 1", FIRST),
+        TaskStarted(NOON, 1, "load", 1, None, None, SECOND),
+        TaskEnded(NOON + 1, 1, "load", "failed", 1, NOON, ERROR, None, None, SECOND),
+        RunRetrying(NOON + 2, 1, NOON + 3, ERROR),
+        TaskStarted(NOON + 3, 0, "plain", 1),
+        TaskStarted(NOON + 3, 1, "load", 2, None, None, DEEP),
+        TaskEnded(NOON + 4, 1, "load", "completed", 2, NOON, None, None, None, DEEP),
+    ]
+    for events in [again] if together else [[event] for event in again]:
+        lab.record(run_id, ROOT, *events)
+
+    assert [(task["name"], task["run_name"], task["subflow"]) for task in detail(lab, ROOT)["tasks"]] == [
+        ("plain", None, None),
+        ("load", None, DEEP),
+    ]
+
+
 def test_text_that_is_no_text_does_not_stop_a_child(lab):
     run_id = lab.add_run(ROOT)
     ugly = "a\0b\udcffc\ud800"
