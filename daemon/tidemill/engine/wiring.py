@@ -12,6 +12,7 @@ from tidemill.domain.conditions import NEED_SOMETHING, Condition
 from tidemill.domain.errors import DefinitionError
 from tidemill.engine.places import stood_for
 from tidemill.engine.scope import Scope
+from tidemill.engine.staging import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ def _wire(task: Task, scope: Scope) -> Wiring:
             wiring.feeds[parameter.name] = feeding
     for needed in [*declared, *wiring.feeds.values()]:
         wiring.needs[id(needed)] = needed
+    code_of(task)
     condition = definition.options.condition
     if not wiring.needs and isinstance(condition, Condition) and condition in NEED_SOMETHING:
         raise DefinitionError(
