@@ -1,6 +1,7 @@
 """One task in one run, carried from its place in the run to its end by steps of small phases."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tidemill.authoring.task_options import TaskOptions
@@ -82,7 +83,7 @@ class TaskRun(Invocation):
         self.failure: ErrorInfo | None = None
         self.result: ResultInfo | None = None
         self.is_computed = False
-        """The code has returned; only its value could not be kept yet."""
+        """The code has returned; all that is left to do is to keep its value."""
         self.retries: Retries | None = None
         self.delay: float | None = None
         """Seconds until the next attempt, after one that failed."""
@@ -121,8 +122,8 @@ class TaskRun(Invocation):
             if not self.is_computed:
                 yield None
                 judge(self)
-            else:
-                judge_kept(self)
+            if self.state is State.RUNNING:
+                yield partial(judge_kept, self)
             plan_retry(self)
             record(self)
             if self.delay is None:
@@ -151,6 +152,30 @@ class TaskRun(Invocation):
             self.error = error
             end(self, State.FAILED, describe(error))
             return True
+
+
+def execute_elsewhere(task_run: TaskRun) -> None:
+    """Have the code executed where the run's task runner says."""
+    if task_run.run.runner is not None:
+        task_run.through = _through_runner
+
+
+def _through_runner(task_run: Any) -> Any:
+    # Most runs have no task runner.
+    from tidemill.engine.task_runners import TaskCode
+
+    run = task_run.run
+    return run.runner.call(
+        TaskCode(
+            task_run.fn,
+            task_run.args,
+            task_run.kwargs,
+            task_run.name,
+            task_run.index,
+            task_run.attempt,
+            run.context,
+        )
+    )
 
 
 def start(task_run: TaskRun) -> None:
@@ -192,9 +217,14 @@ def plan_retry(task_run: TaskRun) -> None:
     if may_ask and task_run.run.interruption is None and not isinstance(error, Interrupt):
         from tidemill.engine.tried import retries_of_task
 
-        retries = retries_of_task(task_run)
-        rejected = isinstance(error, RejectedValueError)
-        task_run.delay = retries.delay_after_value(error.value) if rejected else retries.delay_after_error(error)
+        try:
+            retries = retries_of_task(task_run)
+            rejected = isinstance(error, RejectedValueError)
+            task_run.delay = retries.delay_after_value(error.value) if rejected else retries.delay_after_error(error)
+        except Interrupt as late:
+            # It came while a function of the author's was asked.
+            task_run.error = error = late
+            judge_interrupt(task_run, late)
     task_run.failure = describe(error)
     if task_run.delay is not None:
         task_run.state = State.RETRYING
