@@ -13,6 +13,7 @@ from tidemill.engine.graph_run import GraphRun, failed
 from tidemill.engine.keeping import keep
 from tidemill.engine.run import Run
 from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
+from tidemill.storage.places import ResultPlace
 
 if TYPE_CHECKING:
     from tidemill.engine.flow_run import FlowCall
@@ -53,10 +54,14 @@ def _judge_value(call: "FlowCall", value: Any) -> Verdict:
         return _judge_states(states, failures)
     value = with_results(value)
     try:
-        result = None if value is None else keep(run, call.flow.options.keeping, value, call.flow.name, -1)
+        result = None if value is None else keep(call, call.flow.options.keeping, value, _place(call))
     except Exception as failure:
         return Verdict(State.FAILED, describe(failure), exception=failure)
     return Verdict(State.COMPLETED, result=result, value=value)
+
+
+def _place(call: "FlowCall") -> ResultPlace:
+    return call.run.place(call.flow.name, -1)._replace(parameters=call.run.context.parameters)
 
 
 def _judge_states(states: list[ReturnedState], failures: list[ReturnedState]) -> Verdict:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.authoring.keeping import BY_DEFAULT
 from tidemill.authoring.states import FailedRun
 from tidemill.domain.errors import GiveUp, Retry
 from tidemill.domain.events import RunRetrying
@@ -49,6 +50,7 @@ class FlowCall(Invocation):
     def __init__(self, prepared: Prepared, run: Run, timeout: float | None = None) -> None:
         super().__init__(run, prepared.flow.__class__, timeout)
         self._prepared = prepared
+        run.keeping = prepared.flow.options.keeping
         self.retries: Retries | None = None
         self.since = run.now()
         self.verdict = Verdict(State.CANCELLED)
@@ -70,7 +72,10 @@ class FlowCall(Invocation):
             yield None if graph_run is None else partial(self._carry_graph, graph_run)
             if run.futures:
                 yield partial(_settle, run)
-            self.verdict = judge_flow(self, graph_run)
+            if run.keeping is BY_DEFAULT:
+                self._judge(graph_run)
+            else:
+                yield partial(self._judge, graph_run)
             delay = self._delay(graph_run)
             if delay is None:
                 return
@@ -112,6 +117,9 @@ class FlowCall(Invocation):
             self.error = error
         if unwatch is not None:
             unwatch()
+
+    def _judge(self, graph_run: GraphRun | None) -> None:
+        self.verdict = judge_flow(self, graph_run)
 
     def _delay(self, graph_run: GraphRun | None) -> float | None:
         """Return the seconds until the flow's next attempt; None when this was the last."""

@@ -1,14 +1,16 @@
 """Says how an attempt of a task went, and keeps what it returned."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.states import FailedRun
 from tidemill.authoring.states import State as ReturnedState
-from tidemill.domain.errors import Skip
+from tidemill.domain.errors import ProcessDied, Skip
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
-from tidemill.engine.keeping import keep
+from tidemill.engine.keeping import Arguments, is_by_default, keep, keep_by_default
+from tidemill.engine.run_names import arguments_of
 from tidemill.engine.warden import pending_interrupt
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def judge(task_run: "TaskRun") -> None:
         judge_interrupt(task_run, error)
     elif isinstance(error, Skip):
         task_run.state, task_run.failure = State.SKIPPED, describe(error)._replace(traceback=None)
+    elif isinstance(error, ProcessDied):
+        task_run.state = State.CRASHED
     elif isinstance(error, KeyboardInterrupt) and task_run.run.is_local:
         task_run.state = State.CANCELLED
         task_run.run.cancel()
@@ -40,9 +44,18 @@ def judge(task_run: "TaskRun") -> None:
 
 
 def judge_kept(task_run: "TaskRun") -> None:
-    """Keep the value that an earlier attempt computed and could not keep."""
+    """Keep the value that was computed, in this attempt or in an earlier one that could not keep it."""
+    run = task_run.run
+    place = run.place(task_run.name, task_run.index)._replace(
+        task_run_name=task_run.run_name, parameters=Arguments(partial(arguments_of, task_run))
+    )
     task_run.error = None
-    _keep(task_run)
+    try:
+        task_run.result = keep(task_run, task_run.options.keeping, task_run.value, place)
+    except Exception as error:
+        task_run.error, task_run.state = error, State.FAILED
+        return
+    task_run.state = State.COMPLETED
 
 
 def judge_interrupt(task_run: "TaskRun", error: Interrupt) -> None:
@@ -86,13 +99,16 @@ def _objection(task_run: "TaskRun") -> Exception | None:
 
 
 def _keep(task_run: "TaskRun") -> None:
+    """Keep the value where that takes no time; elsewhere it is a step of its own, and the task run goes on."""
     run = task_run.run
     if task_run.result is None:
+        # From here on what was computed is not lost: a further attempt only keeps it.
+        task_run.is_computed = True
+        if not is_by_default(run, task_run.options.keeping):
+            return
         try:
-            task_run.result = keep(run, task_run.options.keeping, task_run.value, task_run.name, task_run.index)
+            task_run.result = keep_by_default(run, task_run.value, task_run.name, task_run.index)
         except Exception as error:
-            # What was computed is not lost: a further attempt only keeps it.
-            task_run.is_computed = True
             task_run.error, task_run.state = error, State.FAILED
             return
     task_run.state = State.COMPLETED

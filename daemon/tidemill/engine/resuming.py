@@ -60,7 +60,7 @@ def finished_value(run: Run, key: Key, options: TaskOptions) -> Any:
     if earlier is not None and earlier.state.is_success:
         return value_of(earlier)
     finished = run.find_finished(key)
-    return run.read_result(finished.result if finished else None, handler_of(options.keeping), key[0])
+    return run.read_result(finished.result if finished else None, handler_of(options.keeping, run), key[0])
 
 
 def _tell(task_run: "TaskRun") -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from tidemill.authoring.context import RunContext, logged_as
+from tidemill.authoring.keeping import BY_DEFAULT, Keeping
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import Event, OfSubflow, RunNamed, RunNoted
 from tidemill.domain.results import ResultInfo
@@ -18,6 +19,7 @@ from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
 from tidemill.storage.places import ResultPlace
+from tidemill.storage.reading import read_back
 
 Key = tuple[str, int]
 """What a task run is known by, whatever its place: its name, and its number among those of this name."""
@@ -91,6 +93,10 @@ class Run:
         """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
         self.limits: Mapping[str, Any] = {} if parent is None else parent.limits
         """Named limits that tasks with such a tag have to take a slot of."""
+        self.keeping: Keeping = BY_DEFAULT
+        """What the flow says of results, for tasks that say nothing themselves."""
+        self.handlers: dict[int, tuple[Keeping, Any]] = {}
+        """The handlers that were made of what tasks say."""
         self.earlier: Mapping[Key, Any] = {}
         """Task runs of the flow's earlier attempts in this process."""
         self.has_promises: bool = parent is not None and parent.has_promises
@@ -196,15 +202,15 @@ class Run:
     def place(self, task: str, index: int) -> ResultPlace:
         """Return what handlers need to know of a task's result."""
         context = self.context
-        return ResultPlace(context.flow_name, context.run_id, task, index, context.folder)
+        folder, attempt = context.folder, context.attempt
+        return ResultPlace(context.flow_name, context.run_id, task, index, folder, attempt, context.name)
 
     def read_result(self, info: ResultInfo | None, handler: Any, task: str) -> Any:
         """Return the value of a task that finished in an earlier attempt, or refuse with the reason."""
         if info is None:
             raise TidemillError(f"the result of {task} was not kept, so what depends on it cannot be resumed")
-        reader = handler if handler is not None and info.handler == type(handler).__name__ else self.keeper
         try:
-            return reader.read(info)
+            return read_back(info, handler, self.keeper)
         except TidemillError as error:
             raise TidemillError(f"{error}; {task} finished in an earlier attempt and is not run again") from error
 

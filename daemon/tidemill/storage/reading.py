@@ -1,13 +1,20 @@
 """Reads a result of an earlier run back, whatever the flow file says by now."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.results import ResultInfo
-from tidemill.storage.places import ResultError, ResultHandler
+from tidemill.storage.places import ResultError
 
 
-def read_back(info: ResultInfo, handler: Any, default: ResultHandler) -> Any:
+class Reader(Protocol):
+    """Reads what the history itself keeps, and files."""
+
+    def read(self, info: ResultInfo) -> Any:
+        """Return the value that was kept."""
+
+
+def read_back(info: ResultInfo, handler: Any, default: Reader) -> Any:
     """Return the value that *info* tells of: by *handler*, the one its task has now, where that wrote it.
 
     What another one wrote is read from its location. Raises ResultError with the reason why it cannot be had.

@@ -143,7 +143,7 @@ def test_frames_without_their_packages_are_refused_when_they_are_declared(monkey
     monkeypatch.setitem(sys.modules, "polars", None)
     monkeypatch.setattr("tidemill.storage.frames.find_spec", lambda name: None)
 
-    with pytest.raises(DefinitionError, match="needs pyarrow .* pip install pyarrow"):
+    with pytest.raises(DefinitionError, match=r"needs pyarrow .* pip install pyarrow"):
         parse_serializer("parquet", "LocalResult")
     with pytest.raises(ValueError, match="data frame of polars, and polars is not installed"):
         decode("parquet/polars", b"")
