@@ -27,11 +27,17 @@ class FlowWriting(RunWriting):
             "INSERT INTO sources (hash, body) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING", list(texts.items())
         )
 
-    def add_version(self, name: str, digest: str, sources: Mapping[str, str]) -> int:
-        """Record under *name* which texts belong together: real path to hash, *digest* the flow file's own."""
+    def add_version(
+        self, name: str, digest: str, sources: Mapping[str, str], code: Mapping[str, Mapping[str, str]] | None = None
+    ) -> int:
+        """Record under *name* which texts belong together: real path to hash, *digest* the flow file's own.
+
+        *code* marks what they do, by flow and task; under "" for the whole file. Python's next version marks it anew.
+        """
         self.execute(
-            "INSERT INTO versions (name, hash, sources) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-            (name, digest, json.dumps(dict(sources))),
+            "INSERT INTO versions (name, hash, sources, code) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET code = COALESCE(excluded.code, versions.code)",
+            (name, digest, json.dumps(dict(sources)), json.dumps(code) if code else None),
         )
         found = self.version_id(name)
         assert found is not None

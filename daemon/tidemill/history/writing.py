@@ -9,9 +9,10 @@ from tidemill.history.flow_writing import FlowWriting
 from tidemill.history.ledger import LedgerWriting
 from tidemill.history.queries import TIMEZONE_KEY
 from tidemill.history.records import StoredSchedule
+from tidemill.history.retry_writing import RetryWriting
 
 
-class Writer(FlowWriting, LedgerWriting, ChildWriting):
+class Writer(FlowWriting, LedgerWriting, ChildWriting, RetryWriting):
     """What a piece of work is handed; nothing it writes is there before the recorder's commit."""
 
     def __init__(self, connection: Connection) -> None:
