@@ -114,3 +114,7 @@ class Skip(TidemillError):
 
     def __init__(self, reason: str = "the task skipped itself") -> None:
         super().__init__(reason)
+
+
+class ProcessDied(TidemillError):
+    """Raised for a task whose process died under it."""
