@@ -118,7 +118,7 @@ def test_a_run_and_its_sub_flows_are_runs_that_can_be_looked_at(family):
     assert (root["state"], root["name"], root["root"]) == ("completed", "nightly!", None)
     assert check_the_first_two(family, root["id"]) == []
     check_once(family)
-    first, _, second, inner = family_of(family, root["id"])
+    first, _, second, _ = family_of(family, root["id"])
     assert first["version"] == root["version"]
     assert family.json("result", first["id"])["value"] == "Monday"
     assert [run["id"] for run in family.json("runs", "--top")] == [root["id"]]
