@@ -1,15 +1,20 @@
 """Loads a flow file in a process of its own and answers with its manifest."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from tidemill.authoring.flows import Flow
+from tidemill.authoring.keeping import BY_DEFAULT
+from tidemill.authoring.tasks import Task, definition_of
 from tidemill.domain.digests import sha256
-from tidemill.domain.errors import FlowFileError, TidemillError
+from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
 from tidemill.domain.manifests import FileManifest, FlowManifest, Problem, SourceFile
 from tidemill.domain.runs import InspectionOrder
 from tidemill.engine.collecting import collect
-from tidemill.engine.loading import load_file
+from tidemill.engine.keeping import check_keeping
+from tidemill.engine.loading import LoadedFile, load_file
 from tidemill.engine.manifest import describe_flow
 from tidemill.engine.marking import marks_of
 
@@ -34,7 +39,7 @@ def inspect(order: InspectionOrder) -> FileManifest:
         problem = Problem(text, getattr(error, "line", None))
         return FileManifest(path=path, hash=_hash(file.source), errors=(problem,))
     flows: list[FlowManifest] = []
-    errors = list(found.errors)
+    errors = [*found.errors, *_wrong_keepings(file)]
     for flow in found.flows:
         manifest, problems = describe_flow(flow)
         errors += problems
@@ -50,6 +55,19 @@ def inspect(order: InspectionOrder) -> FileManifest:
         errors=tuple(sorted(errors, key=lambda problem: problem.line or 0)),
         warnings=tuple(found.warnings),
     )
+
+
+def _wrong_keepings(file: LoadedFile) -> Iterator[Problem]:
+    """Refuse what no result handler can be made of; a run would find out only when there is a result."""
+    definitions = [definition_of(task) for task in file.registry.tasks if isinstance(task, Task)]
+    flows = [flow for flow in file.registry.flows if isinstance(flow, Flow)]
+    for kind, declared in (("task", definitions), ("flow", flows)):
+        for each in declared:
+            if each.options.keeping is not BY_DEFAULT and each.place.file == file.path:
+                try:
+                    check_keeping(each.options.keeping, f"{kind} {each.name}")
+                except DefinitionError as error:
+                    yield Problem(error.message, error.line or each.place.line)
 
 
 def _hash(data: bytes) -> str:

@@ -70,13 +70,16 @@ def handler_of(storage: Any, owner: str) -> Any:
         return LocalResult(storage)
     if scheme == "file":
         return LocalResult(rest)
-    if scheme.partition("+")[0] in ("postgresql", "postgres", "sqlite"):
-        from tidemill.storage.database import DatabaseResult
+    try:
+        if scheme.partition("+")[0] in ("postgresql", "postgres", "sqlite"):
+            from tidemill.storage.database import DatabaseResult
 
-        return DatabaseResult(storage)
-    from tidemill.storage.cloud import CloudResult
+            return DatabaseResult(storage)
+        from tidemill.storage.cloud import CloudResult
 
-    return CloudResult(storage)
+        return CloudResult(storage)
+    except DefinitionError as error:
+        raise DefinitionError(f"result_storage of {owner}: {error}") from error
 
 
 def _refuse_block(storage: str, owner: str) -> None:
@@ -92,4 +95,7 @@ def _but(handler: Any, owner: str, option: str, **changes: Any) -> Any:
     change = getattr(handler, "but", None)
     if change is None:
         raise DefinitionError(f"{option} of {owner} cannot be heeded: {type(handler).__name__} takes none")
-    return change(**changes)
+    try:
+        return change(**changes)
+    except DefinitionError as error:
+        raise DefinitionError(f"{option} of {owner}: {error}") from error
