@@ -26,12 +26,22 @@ class Flow:
 
     style = "graph"
 
-    def __init__(self, name: str, tasks: Iterable[Any] = (), *, place: Place | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        tasks: Iterable[Any] = (),
+        *,
+        reference_tasks: Iterable[Any] = (),
+        place: Place | None = None,
+        **options: Any,
+    ) -> None:
         self.name = parse_name(name, "flow")
         self.place = place or find_place()
         self.options: FlowOptions = parse_flow_options(options, f"flow {self.name}", None)
         self.given: Mapping[str, Any] = options
         self.tasks: tuple[Task | type[Task], ...] = self._checked(tasks)
+        self.reference_tasks = (reference_tasks,) if isinstance(reference_tasks, str | Task) else tuple(reference_tasks)
+        """Tasks, classes or names of tasks that decide how a run ends; empty: it fails when any task does."""
         self._register()
 
     @property
@@ -135,6 +145,8 @@ class FunctionFlow(Flow):
         if not callable(self.fn):
             raise DefinitionError(f"a flow is made of a function, and {fn!r} is none")
         own_name = getattr(fn, "__name__", type(fn).__name__)
+        if "reference_tasks" in options:
+            raise DefinitionError(f"flow {own_name} is a function, and what it returns says how it ended, not a task")
         if not options.get("description"):
             options["description"] = getattr(fn, "__doc__", None)
         super().__init__(own_name if name is None else name, **options)

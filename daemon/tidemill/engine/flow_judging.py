@@ -9,7 +9,8 @@ from tidemill.domain.states import State
 from tidemill.engine.arguments import promises_in, with_results
 from tidemill.engine.failures import describe
 from tidemill.engine.futures import Future
-from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.graph_judging import judge_graph
+from tidemill.engine.graph_run import GraphRun
 from tidemill.engine.keeping import keep
 from tidemill.engine.run import Run
 from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
@@ -28,16 +29,8 @@ def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
     if error is not None:
         return Verdict(_state_after(error, run), describe(error), exception=error)
     if graph_run is not None:
-        return _judge_graph(graph_run)
+        return judge_graph(graph_run.graph, graph_run.task_runs)
     return _judge_value(call, call.value)
-
-
-def _judge_graph(graph_run: GraphRun) -> Verdict:
-    bad = failed(graph_run.task_runs)
-    if not bad:
-        return Verdict(State.COMPLETED)
-    state = State.TIMED_OUT if all(task_run.state is State.TIMED_OUT for task_run in bad) else State.FAILED
-    return Verdict(state, summarise(bad), exception=bad[0].error)
 
 
 def _judge_value(call: "FlowCall", value: Any) -> Verdict:

@@ -53,6 +53,8 @@ class Graph:
     nodes: list[Node]
     parameters: dict[str, Parameter] = field(default_factory=dict)
     """Parameters of the flow that its tasks name."""
+    references: tuple[int, ...] = ()
+    """The tasks that decide how a run ends; empty: all of them."""
 
 
 def build_graph(flow: Flow) -> Graph:
@@ -72,7 +74,7 @@ def build_graph(flow: Flow) -> Graph:
         for above in node.upstream:
             nodes[above].downstream.append(node.index)
     _check_item_names(nodes)
-    return Graph(flow, nodes, _named_parameters(ordered))
+    return Graph(flow, nodes, _named_parameters(ordered), _references(flow, scope, places))
 
 
 def _visit(root: Task, scope: Scope, wirings: dict[int, Wiring], done: dict[int, Wiring]) -> None:
@@ -183,6 +185,20 @@ def _named_parameters(wirings: list[Wiring]) -> dict[str, Parameter]:
             if parameter.name not in named or named[parameter.name].annotation is Any:
                 named[parameter.name] = parameter.asked(filled)
     return named
+
+
+def _references(flow: Flow, scope: Scope, places: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the places of the tasks that decide how a run ends, or refuse those that are no part of the flow."""
+    owner = f"the end of flow {flow.name}"
+    try:
+        resolved = [scope.resolve(given, owner) for given in flow.reference_tasks]
+        for given in resolved:
+            if id(given) not in places:
+                raise DefinitionError(f"{owner} depends on {scope.label(given)}, which is no part of the flow")
+    except DefinitionError as error:
+        error.line = error.line or flow.place.line
+        raise
+    return tuple(places[id(given)] for given in resolved)
 
 
 def _check_item_names(nodes: list[Node]) -> None:

@@ -19,6 +19,7 @@ from tidemill.engine.pool import Call
 from tidemill.engine.recording import end
 from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
+from tidemill.engine.staging import code_of
 from tidemill.engine.supply import Supply
 from tidemill.engine.task_run import TaskRun
 from tidemill.engine.upstream import refusal
@@ -29,7 +30,7 @@ class GraphRun:
 
     def __init__(self, run: Run, graph: Graph, parameters: Mapping[str, Any]) -> None:
         self._run = run
-        self._graph = graph
+        self.graph = graph
         self._lock = threading.Lock()
         self._waiting = [len(node.upstream) for node in graph.nodes]
         self._doubtful = [node.condition is not None for node in graph.nodes]
@@ -44,10 +45,10 @@ class GraphRun:
     def carry_out(self) -> None:
         """Run everything that can be run, this thread taking part, until all nodes have ended."""
         if self._run.earlier or self._run.finished:
-            for node in self._graph.nodes:
+            for node in self.graph.nodes:
                 self._take_over(node)
-        ended = [node for node in self._graph.nodes if self.task_runs[node.index].has_ended]
-        roots = [node for node in self._graph.nodes if not node.upstream and not self.task_runs[node.index].has_ended]
+        ended = [node for node in self.graph.nodes if self.task_runs[node.index].has_ended]
+        roots = [node for node in self.graph.nodes if not node.upstream and not self.task_runs[node.index].has_ended]
         ready = self._settle(ended) + self._release(roots)
         self._run.pool.work(ready, self._is_done)
         if self._broken is not None:
@@ -57,7 +58,7 @@ class GraphRun:
                 self._end_unbegun(task_run)
 
     def _task_run(self, node: Node) -> TaskRun:
-        task_run = TaskRun(self._run, node.name, definition_of(node.task).options, node.task.fn, node.task)
+        task_run = TaskRun(self._run, node.name, definition_of(node.task).options, code_of(node.task), node.task)
         self._run.task_runs.append(task_run)
         return task_run
 
@@ -156,9 +157,9 @@ class GraphRun:
 
     def _is_used(self, node: Node) -> bool:
         """Tell whether somebody may still ask for the results of a node's items."""
-        if self._run.is_local or self._graph.flow.options.retry.allows_any:
+        if self._run.is_local or self.graph.flow.options.retry.allows_any:
             return True
-        below = (self._graph.nodes[index] for index in node.downstream)
+        below = (self.graph.nodes[index] for index in node.downstream)
         taken = (place for other in below for place in places_in([*other.fed.values(), *other.mapped.values()]))
         return any(place == node.index for place in taken)
 
@@ -190,7 +191,7 @@ class GraphRun:
                 if not good:
                     self._doubtful[index] = True
                 if self._waiting[index] == 0 and not self.task_runs[index].has_ended:
-                    free.append(self._graph.nodes[index])
+                    free.append(self.graph.nodes[index])
         return free
 
     def _admits(self, node: Node) -> bool:

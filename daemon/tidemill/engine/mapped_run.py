@@ -16,6 +16,7 @@ from tidemill.engine.upstream import Ended, refusal
 
 ITEMS: Final = "items"
 """The handler that a mapped task's result names: its items have results of their own."""
+_DEPTH: Final = 20
 _WORST_FIRST: Final = (State.FAILED, State.TIMED_OUT, State.UPSTREAM_FAILED, State.CANCELLED)
 
 
@@ -90,12 +91,11 @@ class MappedRun:
         item.args, item.kwargs, item.steps = (), {}, None
         if not self._keeps_values:
             item.value = None
+        if item.failure is not None and not item.run.is_local:
+            _forget_frames(item)
         with self._lock:
             if item.error is not None and (self._first is None or item.place < self._first[0]):
                 self._first = item.place, item.error
-            if not item.run.is_local:
-                # An exception holds every frame it passed, and a map may have ten thousand of them.
-                item.error = None
             self._left -= 1
             return self._left == 0
 
@@ -143,6 +143,17 @@ class MappedRun:
         return ErrorInfo(
             failure.type, f"{len(bad)} of {self.length} items failed; the first, {bad[0].name}: {failure.line}"
         )
+
+
+def _forget_frames(item: Item) -> None:
+    """Let go of the frames that an item's exception passed, and of all they hold: ten thousand items may fail."""
+    item.failure = None if item.failure is None else item.failure._replace(traceback=None)
+    error = item.error
+    for _ in range(_DEPTH):
+        if error is None:
+            return
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class FinishedItems:

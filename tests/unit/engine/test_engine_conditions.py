@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill import Flow, task
+from tidemill import Flow, flow, task
 from tidemill.domain.errors import DefinitionError, Skip
 from tidemill.domain.states import State
 from tidemill.engine.graph import build_graph
@@ -210,7 +210,7 @@ def test_a_condition_that_cannot_tell_fails_its_task(condition, reason):
 
 
 def test_a_condition_without_anything_above_is_asked_too():
-    alone = task(name="alone", condition=bool)(lambda: None)
+    alone = task(name="alone", condition=lambda states: len(states) > 0)(lambda: None)
 
     assert Flow("f", tasks=[alone]).run().tasks["alone"].state is State.SKIPPED
 
@@ -246,3 +246,42 @@ def test_a_task_cancelled_by_itself_cancels_what_needs_it():
     assert run.tasks["below"].state is State.CANCELLED
     assert run.tasks["below"].error.line == "Cancelled: not run, because task top ended as cancelled"
     assert run.result("other") == 2
+    assert (run.state, run.error.line) == (State.CANCELLED, "Cancelled: task top was cancelled")
+
+
+def fallback(primary=fails, secondary=lambda: 2):
+    first = task(name="primary")(primary)
+    second = task(name="secondary", depends_on=[first], condition="any_failed")(secondary)
+    use = task(name="use", condition="any_succeeded")(lambda first, second: first or second)
+    return use.bind(first=first, second=second)
+
+
+@pytest.mark.parametrize("reference", ["use", fallback])
+def test_a_flow_that_names_reference_tasks_ends_as_they_do(reference):
+    use = fallback()
+
+    run = Flow("f", tasks=[use], reference_tasks=["use"] if reference == "use" else [use]).run()
+
+    assert (run.state, run.result("use")) == (State.COMPLETED, 2)
+    assert run.tasks["primary"].state is State.FAILED
+
+
+def test_a_reference_task_that_was_not_run_because_of_a_failure_counts_as_failed():
+    run = Flow("f", tasks=[fallback(secondary=fails)], reference_tasks=["use"]).run()
+
+    assert run.state is State.FAILED
+    assert run.error.line == "UpstreamFailed: task use: not run, because task primary ended as failed"
+
+
+def test_a_reference_task_that_is_not_there_is_refused():
+    stranger = task(name="stranger")(lambda: None)
+
+    with pytest.raises(DefinitionError, match=r"the end of flow f depends on 'uze', .* did you mean 'use'"):
+        build_graph(Flow("f", tasks=[fallback()], reference_tasks=["uze"]))
+    with pytest.raises(DefinitionError, match="depends on stranger, which is no part of the flow") as caught:
+        build_graph(Flow("f", tasks=[fallback()], reference_tasks=stranger))
+    assert caught.value.line is not None
+    with pytest.raises(DefinitionError, match="flow etl is a function"):
+
+        @flow(reference_tasks=["use"])
+        def etl(): ...
