@@ -216,6 +216,23 @@ def test_a_greedy_process_lets_a_patient_one_in_after_a_turn(folder, tmp_path):
     assert until_last.count(str(greedy)) <= 10, "they take turns"
 
 
+def test_a_process_that_does_not_look_is_passed_by(folder):
+    lease = Slots(folder).take(("database",))
+    busy = Child(lambda: Waiter(Slots(folder), ("database",)).take() is None)
+    assert busy.word == b"+"
+    lease.release()
+    waiter = Waiter(Slots(folder), ("database",))
+    assert waiter.take() is None
+
+    begun = time.monotonic()
+    while waiter.take() is None:
+        assert time.monotonic() < begun + PATIENCE
+        time.sleep(waiter.pause)
+
+    assert time.monotonic() - begun > 0.5
+    busy.end()
+
+
 def test_a_rate_holds_over_all_processes(folder, tmp_path):
     log = tmp_path / "log"
     begun = time.monotonic()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tidemill.dispatcher.endings import STUCK, Ending, has_overrun, judge_exit, judge_reboot
+from tidemill.dispatcher.limiting import Limiter, Slots
 from tidemill.dispatcher.processes import kill_group, signal_process
 from tidemill.dispatcher.queue import PendingQueue
 from tidemill.dispatcher.runs import ActiveRun, RunsByFlow
@@ -33,8 +34,8 @@ class Records(Protocol):
     def settle(self, run: ActiveRun, ending: Ending, status: int | None, done: Callable[[State], None]) -> None:
         """Read the run's journal to its end and, if it has no verdict, give it *ending*; then call *done*."""
 
-    def note_state(self, run: ActiveRun, state: State, note: str) -> None:
-        """Record that the run is in a passing state."""
+    def note_state(self, run: ActiveRun, state: State | None, note: str) -> None:
+        """Record that the run is in a passing state, or a mere remark."""
 
 
 class Launcher(Protocol):
@@ -53,6 +54,7 @@ class Dispatcher:
         launcher: Launcher,
         journal_of: Callable[[str], Path],
         *,
+        slots: Slots,
         max_runs: int,
         cancel_grace: float,
         on_end: Callable[[ActiveRun], None],
@@ -69,7 +71,8 @@ class Dispatcher:
         self._by_id: dict[int, ActiveRun] = {}
         self._waiting = RunsByFlow()
         self._live = RunsByFlow()
-        self._queue = PendingQueue()
+        self._limiter = Limiter(slots)
+        self._queue = PendingQueue(self._limiter.lane_of)
         self._is_open = True
 
     # What is going on
@@ -83,6 +86,11 @@ class Dispatcher:
     def queued(self) -> int:
         """How many runs wait."""
         return len(self._queue)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Tell whether runs wait for slots that may become free without a word."""
+        return self._is_open and self._limiter.is_waiting
 
     def find(self, uid: str) -> ActiveRun | None:
         """Return the run if it waits or lives."""
@@ -136,11 +144,16 @@ class Dispatcher:
         if not self._is_open:
             return False
         slots = self._max_runs - len(self._live)
-        for _ in range(min(slots, limit)):
-            run = self._queue.take(self._may_start)
-            if run is None:
-                return False
-            self._start(run)
+        self._queue.open_lanes()
+        self._limiter.begin()
+        try:
+            for _ in range(min(slots, limit)):
+                run = self._queue.take(self._may_start, self._fits)
+                if run is None:
+                    return False
+                self._start(run)
+        finally:
+            self._limiter.end()
         return slots > limit and len(self._queue) > 0
 
     def set_timeout(self, run: ActiveRun, timeout: float | None, spent: float) -> None:
@@ -158,14 +171,30 @@ class Dispatcher:
         self._max_runs = max_runs
         self._cancel_grace = cancel_grace
 
-    def limit_changed(self, flow: str, limit: int | None) -> None:
-        """Apply a flow's new limit to its waiting runs."""
-        for run in (*self._waiting.of(flow), *self._live.of(flow)):
-            run.limit = limit
+    def limits_changed(self) -> None:
+        """Apply changed named limits to the waiting runs."""
+        self._queue.sort_anew()
+
+    def flow_changed(self, flow: str, limit: int | None, tags: tuple[str, ...]) -> None:
+        """Apply a flow's new limit and tags to its waiting runs."""
+        waiting = self._waiting.of(flow)
+        is_elsewhere = any(run.tags != tags for run in waiting)
+        for run in (*waiting, *self._live.of(flow)):
+            run.limit, run.tags = limit, tags
         self._queue.unpark_all(flow)
+        if is_elsewhere:
+            self._queue.sort_anew()
 
     def _may_start(self, run: ActiveRun) -> bool:
         return run.limit is None or len(self._live.of(run.flow)) < run.limit
+
+    def _fits(self, run: ActiveRun) -> bool:
+        if self._limiter.fits(run):
+            return True
+        if not run.told_why and (reason := self._limiter.reason(run)) is not None:
+            run.told_why = True
+            self._records.note_state(run, None, reason)
+        return False
 
     def _start(self, run: ActiveRun) -> None:
         run.launched = True

@@ -6,17 +6,23 @@ from itertools import count
 
 from tidemill.dispatcher.runs import ActiveRun
 
+_Entry = tuple[int, int, ActiveRun]
+Lane = tuple[str, ...]
+
 
 class PendingQueue:
-    """Runs in order of priority, then of arrival.
+    """Runs in order of priority, then of arrival, in lanes: one for each set of named limits that runs need.
 
     A run whose flow is at its limit is parked with its flow and comes back when a run of that flow
-    ends, so that thousands waiting for one flow cost nothing to the others.
+    ends, so that thousands waiting for one flow cost nothing to the others. A run that lacks a slot of
+    a named limit closes its lane for this look, for whoever is behind it needs the same.
     """
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, ActiveRun]] = []
-        self._parked: dict[str, list[tuple[int, int, ActiveRun]]] = {}
+    def __init__(self, lane_of: Callable[[ActiveRun], Lane] = lambda run: ()) -> None:
+        self._lane_of = lane_of
+        self._lanes: dict[Lane, list[_Entry]] = {}
+        self._closed: set[Lane] = set()
+        self._parked: dict[str, list[_Entry]] = {}
         self._order = count()
         self._waiting: dict[str, dict[str, ActiveRun]] = {}
 
@@ -33,7 +39,7 @@ class PendingQueue:
 
     def add(self, run: ActiveRun) -> None:
         """Let *run* wait."""
-        heapq.heappush(self._heap, (-run.priority, next(self._order), run))
+        self._push((-run.priority, next(self._order), run))
         self._waiting.setdefault(run.flow, {})[run.uid] = run
 
     def remove(self, run: ActiveRun) -> bool:
@@ -45,20 +51,39 @@ class PendingQueue:
             del self._waiting[run.flow]
         return True
 
-    def take(self, may_start: Callable[[ActiveRun], bool]) -> ActiveRun | None:
-        """Take the first run that *may_start* allows; park the ones it holds back."""
-        while self._heap:
-            entry = heapq.heappop(self._heap)
-            run = entry[2]
+    def take(
+        self, may_start: Callable[[ActiveRun], bool], fits: Callable[[ActiveRun], bool] = lambda run: True
+    ) -> ActiveRun | None:
+        """Take the first run that *may_start* allows and that *fits* the named limits.
+
+        What *may_start* holds back is parked; what does not fit closes its lane until ``open_lanes``.
+        """
+        while (lane := self._best_lane()) is not None:
+            run = self._lanes[lane][0][2]
             if not self._is_waiting(run):
                 # It was let out for a slot and then cancelled: the slot goes to the next of its flow.
+                self._pop(lane)
                 self.unpark(run.flow)
-                continue
-            if may_start(run):
+            elif not may_start(run):
+                heapq.heappush(self._parked.setdefault(run.flow, []), self._pop(lane))
+            elif not fits(run):
+                self._closed.add(lane)
+            else:
+                self._pop(lane)
                 self.remove(run)
                 return run
-            heapq.heappush(self._parked.setdefault(run.flow, []), entry)
         return None
+
+    def open_lanes(self) -> None:
+        """Begin a new look at all lanes."""
+        self._closed.clear()
+
+    def sort_anew(self) -> None:
+        """Put every run into its lane again: what runs need has changed."""
+        entries = [entry for lane in self._lanes.values() for entry in lane]
+        self._lanes.clear()
+        for entry in entries:
+            self._push(entry)
 
     def unpark(self, flow: str) -> None:
         """Let the best parked run of *flow* compete again: one slot of its flow is free."""
@@ -66,7 +91,7 @@ class PendingQueue:
         while parked:
             entry = heapq.heappop(parked)
             if self._is_waiting(entry[2]):
-                heapq.heappush(self._heap, entry)
+                self._push(entry)
                 break
         if not parked:
             self._parked.pop(flow, None)
@@ -74,7 +99,22 @@ class PendingQueue:
     def unpark_all(self, flow: str) -> None:
         """Let every parked run of *flow* compete again: its limit changed."""
         for entry in self._parked.pop(flow, ()):
-            heapq.heappush(self._heap, entry)
+            self._push(entry)
+
+    def _best_lane(self) -> Lane | None:
+        """Return the lane whose first run comes before those of all others that are open."""
+        open_lanes = [(entries[0], lane) for lane, entries in self._lanes.items() if lane not in self._closed]
+        return min(open_lanes)[1] if open_lanes else None
+
+    def _push(self, entry: _Entry) -> None:
+        heapq.heappush(self._lanes.setdefault(self._lane_of(entry[2]), []), entry)
+
+    def _pop(self, lane: Lane) -> _Entry:
+        entries = self._lanes[lane]
+        entry = heapq.heappop(entries)
+        if not entries:
+            del self._lanes[lane]
+        return entry
 
     def _is_waiting(self, run: ActiveRun) -> bool:
         return run.uid in self._waiting.get(run.flow, ())

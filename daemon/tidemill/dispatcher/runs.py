@@ -28,6 +28,8 @@ class ActiveRun:
     resume: tuple[FinishedTask, ...] = ()
     """Tasks of the parent that are not executed again."""
     priority: int = 0
+    tags: tuple[str, ...] = ()
+    """Its flow's; those that are named limits it needs a slot of."""
     state: State = State.PENDING
     timeout: float | None = None
     limit: int | None = None
@@ -45,6 +47,8 @@ class ActiveRun:
     """Its process is gone."""
     reminded: bool = False
     """It was asked to stop a second time."""
+    told_why: bool = False
+    """It is in the history what it waits for."""
     journal: Path | None = None
     """Its own record, where that is not at the usual place."""
 

@@ -54,6 +54,12 @@ class RunOrder:
     max_workers: int = 4
     nice: int = 5
     environment: dict[str, str] = field(default_factory=dict)
+    cache_dir: str = ""
+    """Where what cached tasks compute is kept for later runs; empty: in the memory of the process."""
+    limits_dir: str = ""
+    """Where named limits are, and who holds them; empty: there are none."""
+    is_admitted: bool = False
+    """The daemon saw to it that there is a slot of every limit among its flow's tags; nobody is to be passed by."""
     log_limit: int = 64 * 1024 * 1024
     """Bytes of captured output after which the log says it was truncated."""
     purpose: str = RUN

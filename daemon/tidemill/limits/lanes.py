@@ -4,11 +4,13 @@ So ten thousand tasks that wait for one limit cost one look at its file now and 
 lanes, and between processes, tickets decide; after each turn a lane draws a new one, so that all come to their turn.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence, Set
 from typing import TYPE_CHECKING, Final
 
 from tidemill.limits.leases import Grip, Lease
+from tidemill.limits.line import ATTENTION
 
 if TYPE_CHECKING:
     from tidemill.limits.slots import Slots
@@ -18,7 +20,7 @@ LONGEST: Final = 0.1
 """Seconds between two looks of who is first in a lane: a slot freed by another process tells nobody."""
 UNCALLED: Final = 5.0
 """Seconds after which who is not first looks whether it is; it is called when it is."""
-_LONGEST_RATE: Final = 1.0
+_LONGEST_RATE: Final = 0.5
 
 _Key = tuple[tuple[str, ...], int, tuple[Grip, ...]]
 
@@ -35,6 +37,11 @@ class _Lane:
     @property
     def first(self) -> "Waiter":
         return next(iter(self.waiters))
+
+    def pass_by(self, waiter: "Waiter", now: float) -> None:
+        """Let *waiter* go before those that are first and do not look: their threads are busy, or they are gone."""
+        while (first := self.first) is not waiter and now - first.asked_at > ATTENTION:
+            self.waiters.move_to_end(first)
 
 
 class Lanes:
@@ -93,6 +100,7 @@ class Waiter:
         self._key: _Key | None = None
         """Of the lane it stands in."""
         self._asked = 0
+        self.asked_at = 0.0
         self._was_called = False
         self._on_call: Callable[[], None] | None = None
         self.names: tuple[str, ...] = ()
@@ -108,6 +116,9 @@ class Waiter:
             following = self._leave() if self._key not in (None, key) else None
             lane = slots.lanes.find(key)
             lease = None
+            self.asked_at = time.monotonic()
+            if lane is not None and self._key is not None:
+                lane.pass_by(self, self.asked_at)
             if lane is None or lane.first is self:
                 number = None if lane is None else lane.number
                 lease = slots.take(names, self._occupy, number=number, task=self._task, under=self._under)

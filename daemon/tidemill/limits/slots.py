@@ -9,7 +9,7 @@ from pathlib import Path
 from tidemill.domain.limits import Limit
 from tidemill.limits.lanes import Lanes
 from tidemill.limits.leases import Grip, Lease
-from tidemill.limits.line import draw_number
+from tidemill.limits.line import SPACING, draw_number
 from tidemill.limits.ratefile import RateFile
 from tidemill.limits.slotfile import Holder, SlotFile
 from tidemill.limits.table import Table, file_name
@@ -107,7 +107,7 @@ class Slots:
             while not all(file.join(number, occupy) for file in files):
                 for file in files:
                     file.leave(number)
-                number = max(number + 1, draw_number())
+                number = max(number + SPACING, draw_number())
             return number
 
     def leave(self, number: int) -> None:

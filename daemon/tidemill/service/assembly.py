@@ -33,6 +33,7 @@ from tidemill.service.hook_process import order_for_hooks
 from tidemill.service.inbox import Inbox
 from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
+from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.lock import StateLock
 from tidemill.service.memory import settle
 from tidemill.service.recording import Recording
@@ -95,10 +96,13 @@ async def serve(
         lambda run: order_for(run, roster, paths, daemon.settings),
         lambda urgent: recorder.hint(urgent=urgent),
     )
+    put_into_force(paths, settings.limits)
+    slots = RunSlots(paths.limits)
     dispatcher = Dispatcher(
         recording,
         link,
         paths.journal,
+        slots=slots,
         max_runs=settings.dispatch.max_runs,
         cancel_grace=settings.dispatch.cancel_grace,
         on_end=ended,
@@ -160,6 +164,7 @@ async def serve(
         catalog=catalog,
         waiters=waiters,
         timekeeper=timekeeper,
+        slots=slots,
         start_due=starter.soon,
     )
     control = ControlServer(

@@ -22,7 +22,9 @@ from tidemill.domain.states import State
 from tidemill.domain.times import to_micros
 from tidemill.domain.version import VERSION
 from tidemill.history.recorder import Recorder
-from tidemill.history.records import StoredRun
+from tidemill.history.records import NewRun, StoredRun
+from tidemill.history.writing import Writer
+from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
 from tidemill.service.roster import KnownFlow, Roster
@@ -31,7 +33,7 @@ from tidemill.service.waiting import Waiters
 
 log = logging.getLogger(__name__)
 
-LIVE_SETTINGS = ("dispatch", "schedule", "history")
+LIVE_SETTINGS = ("dispatch", "schedule", "history", "limits")
 """Sections that a reload puts into force; the others name places and processes, and need a restart."""
 
 
@@ -62,6 +64,7 @@ class Daemon:
         waiters: Waiters,
         timekeeper: Timekeeper,
         start_due: Callable[[], None],
+        slots: RunSlots,
     ) -> None:
         self.settings = settings
         self.paths = paths
@@ -77,6 +80,7 @@ class Daemon:
         self._catalog = catalog
         self._timekeeper = timekeeper
         self._start_due = start_due
+        self._slots = slots
         self._started_at = datetime.now(UTC)
 
     # Flows
@@ -118,6 +122,8 @@ class Daemon:
         self.settings = self.settings._replace(**{name: getattr(fresh, name) for name in LIVE_SETTINGS})
         self.dispatcher.set_limits(self.settings.dispatch.max_runs, self.settings.dispatch.cancel_grace)
         self._timekeeper.max_catchup = self.settings.schedule.max_catchup
+        put_into_force(self.paths, self.settings.limits)
+        self.dispatcher.limits_changed()
         await asyncio.to_thread(self._catalog.sweep_now)
         await self._recording.perform(lambda writer: None)
         self._start_due()
@@ -136,6 +142,7 @@ class Daemon:
             timeout=flow.manifest.timeout,
             limit=flow.limit,
         )
+            tags=flow.manifest.tags,
 
     async def record(self, run: ActiveRun) -> None:
         """Make *run* durable and let it start; when this returns, its id may be told.
@@ -207,6 +214,7 @@ class Daemon:
             "database": self.settings.places.database_url or str(self.paths.database),
             "errors": self.errors(),
             "problem": self._recorder.problem,
+            "limits": self._slots.shown(),
         }
 
     def summary(self) -> str:

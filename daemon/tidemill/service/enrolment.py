@@ -118,7 +118,7 @@ class Enrolment:
         )
         flow.paused_at = self._paused.pop(manifest.name, None)
         self._roster.put(flow)
-        self._dispatcher.limit_changed(manifest.name, flow.limit)
+        self._dispatcher.flow_changed(manifest.name, flow.limit, manifest.tags)
         return flow
 
     def _new_texts(self, change: CatalogChange) -> dict[str, bytes]:

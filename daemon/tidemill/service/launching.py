@@ -43,6 +43,8 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         journal=f"{state}/journals/{shard}/{run.uid}.journal",
         log=f"{state}/logs/{shard}/{run.uid}.log",
         results_dir=f"{state}/results/{shard}/{run.uid}",
+        limits_dir=str(paths.limits),
+        is_admitted=True,
         parameters=run.parameters,
         trigger=run.trigger,
         scheduled_for=iso(run.scheduled_for),

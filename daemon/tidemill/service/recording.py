@@ -83,8 +83,8 @@ class Recording:
 
         self.submit(work, settled, reading=run_id)
 
-    def note_state(self, run: ActiveRun, state: State, note: str) -> None:
-        """Record a passing state of the run."""
+    def note_state(self, run: ActiveRun, state: State | None, note: str) -> None:
+        """Record a passing state of the run, or a mere remark."""
         run_id, at = run.id, time.time_ns() // 1000
         self.submit(lambda writer: writer.note(run_id, state, note, at))
 

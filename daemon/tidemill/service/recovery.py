@@ -63,9 +63,9 @@ class Recovery:
             log.info("found %d runs under way and %d waiting", adopted, queued)
 
     def apply_flows(self) -> None:
-        """Give the runs that were left what their flows say now: limits and time-outs are not stored."""
+        """Give the runs that were left what their flows say now: limits, tags and time-outs are not stored."""
         for flow in self._roster:
-            self._dispatcher.limit_changed(flow.manifest.name, flow.limit)
+            self._dispatcher.flow_changed(flow.manifest.name, flow.limit, flow.manifest.tags)
         now = time.time()
         for run, started_at in self._taken:
             known = self._roster.find(run.flow)

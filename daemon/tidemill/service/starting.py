@@ -7,6 +7,8 @@ from tidemill.service.launching import ForkserverLink
 
 SLICE = 8
 """Orders given in one turn of the loop, so that thousands due at once do not hold up a command."""
+LOOK_AGAIN = 0.1
+"""Seconds between looks while runs wait for a slot that tasks or other programs hold: nobody tells of its end."""
 
 
 class Starter:
@@ -18,6 +20,7 @@ class Starter:
         self._link = link
         self._is_asked = False
         self._is_open = False
+        self._next_look: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Begin to start runs: everything an earlier daemon left behind is accounted for."""
@@ -34,3 +37,9 @@ class Starter:
         self._is_asked = False
         if self._link.is_connected and self._dispatcher.start_due(SLICE):
             self.soon()
+        elif self._dispatcher.is_held_back and self._next_look is None:
+            self._next_look = self._loop.call_later(LOOK_AGAIN, self._look_again)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        self.soon()

@@ -175,6 +175,7 @@ class Timekeeper:
             priority=manifest.priority,
             timeout=manifest.timeout,
             limit=flow.limit,
+            tags=manifest.tags,
         )
         self._dispatcher.admit(run)
         return Entry(schedule_id, verdict, run, flow.version)

@@ -42,6 +42,11 @@ class FakeLauncher:
         self.launched.append(run.uid)
 
 
+class NoLimits:
+    def of(self, tags):
+        return ()
+
+
 class World:
     def __init__(self, monkeypatch, max_runs=2):
         self.records, self.launcher, self.ended, self.signals, self.kills = FakeRecords(), FakeLauncher(), [], [], []
@@ -54,6 +59,7 @@ class World:
             self.records,
             self.launcher,
             Path,
+            slots=NoLimits(),
             max_runs=max_runs,
             cancel_grace=10,
             on_end=lambda run: self.ended.append((run.uid, run.state)),

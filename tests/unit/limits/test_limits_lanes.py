@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tidemill.domain.limits import Limit
 from tidemill.limits.lanes import LONGEST, SHORTEST, UNCALLED, Waiter
+from tidemill.limits.line import ATTENTION
 from tidemill.limits.slots import Slots
 from tidemill.limits.table import write_table
 
@@ -130,6 +133,25 @@ def test_a_limit_that_is_taken_away_lets_its_waiters_go(slots, tmp_path):
     write_table(tmp_path, {})
 
     assert waiter.take() is not None
+
+
+def test_whoever_does_not_look_is_passed_by_until_it_does(slots, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lease = Waiter(slots, ("disk",)).take()
+    busy, patient = Waiter(slots, ("disk",)), Waiter(slots, ("disk",))
+    busy.take()
+    patient.take()
+    lease.release()
+    assert patient.take() is None
+
+    now[0] += ATTENTION + 0.1
+
+    lease = patient.take()
+    assert lease is not None
+    assert busy.take() is None
+    lease.release()
+    assert busy.take() is not None
 
 
 class ManyWaiters(RuleBasedStateMachine):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from tidemill.domain.limits import Limit
@@ -117,6 +119,20 @@ def test_who_leaves_the_line_holds_nobody_up(slots):
     slots.leave(slots.join(("disk",), 1))
 
     assert slots.take(("disk",)) is not None
+
+
+def test_a_ticket_whose_bearer_does_not_look_holds_up_nobody(slots, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    first = slots.join(("disk",), 1)
+    now[0] += 0.9
+    slots.free("disk", first)
+    now[0] += 0.9
+    assert slots.free("disk") == 0, "it looked a moment ago"
+
+    now[0] += 0.2
+
+    assert slots.free("disk") == 1
 
 
 def test_code_under_a_slot_is_lent_it_and_only_once_at_a_time(slots):
