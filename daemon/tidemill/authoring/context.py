@@ -34,9 +34,17 @@ class RunContext:
 class TaskContext(Protocol):
     """A task of the run is being executed."""
 
-    name: str
-    index: int
-    attempt: int
+    @property
+    def name(self) -> str:
+        """The task's name."""
+
+    @property
+    def index(self) -> int:
+        """Its place in the run."""
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that is going on, from 1."""
 
 
 class LiveRun(Protocol):

@@ -101,8 +101,7 @@ def _opened(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        run.warden.close()
-        run.pool.close()
+        run.close()
 
 
 def _begin(made: Prepared) -> FlowCall:

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from tidemill.authoring.mapping import Mapped
+from tidemill.authoring.parameters import Parameter
 from tidemill.authoring.states import State as ReturnedState
 from tidemill.authoring.tasks import Task, definition_of, signature_of
+from tidemill.domain.errors import TidemillError
 from tidemill.domain.states import State
 from tidemill.engine.arguments import given
 from tidemill.engine.futures import Future
@@ -13,7 +16,8 @@ from tidemill.engine.interrupts import Cancelled, Interrupt
 from tidemill.engine.invocation import carry, carry_awaiting
 from tidemill.engine.invoking import ASYNC, GENERATOR, Shield
 from tidemill.engine.run import Run
-from tidemill.engine.task_run import TaskRun
+from tidemill.engine.staging import code_of
+from tidemill.engine.task_run import TaskRun, execute_elsewhere
 
 
 def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any = None) -> TaskRun:
@@ -22,7 +26,7 @@ def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, An
     if definition.bound:
         args, kwargs = _with_bound(run, task, args, kwargs)
     with run.lock:
-        task_run = TaskRun(run, definition.name, definition.options, task.fn, task)
+        task_run = TaskRun(run, definition.name, definition.options, code_of(task), task)
         run.task_runs.append(task_run)
     if wait_for is not None or run.has_promises:
         task_run.upstream = given(args, kwargs, wait_for)
@@ -60,6 +64,7 @@ def submit(task_run: TaskRun) -> Future:
     with Shield(run):
         upstream = () if task_run.upstream is None else task_run.upstream.futures
         run.promise()
+        execute_elsewhere(task_run)
         future = Future(run, task_run, upstream)
         run.futures.append(future)
         return future.start()
@@ -90,8 +95,19 @@ def _with_bound(
     """Return the arguments with the task's bound values in them; a task that is bound is run for its result."""
     named = dict(signature_of(task).raw.bind_partial(*args).arguments) if args else {}
     values = {
-        name: call_here(place_task(run, value, (), {}), return_state=False) if isinstance(value, Task) else value
+        name: _bound_value(run, task, value)
         for name, value in definition_of(task).bound.items()
         if name not in named and name not in kwargs
     }
     return args, {**values, **kwargs}
+
+
+def _bound_value(run: Run, task: Task, value: Any) -> Any:
+    if isinstance(value, Task):
+        return call_here(place_task(run, value, (), {}), return_state=False)
+    if isinstance(value, Mapped | Parameter):
+        raise TidemillError(
+            f"task {task.name} is bound to {value!r}, which only a declared flow can fill: inside a flow function"
+            " give it the value, or call .map() there"
+        )
+    return value

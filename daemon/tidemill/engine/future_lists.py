@@ -55,6 +55,10 @@ def as_completed(futures: Iterable[Future], timeout: float | None = None) -> Ite
     for future in given:
         future.looked_at = True
         future.add_done_callback(note)
+    for future in given:
+        # A thread that takes part and only waited could be the one that was to run it.
+        if future.is_ours():
+            future.help()
     for number in range(len(given)):
         with changed:
             if not changed.wait_for(lambda: ended, _left(until)):

@@ -28,7 +28,6 @@ class Future:
     __slots__ = (
         "__weakref__",
         "_callbacks",
-        "_context",
         "_event",
         "_followers",
         "_has_ended",
@@ -37,13 +36,15 @@ class Future:
         "_taken",
         "_task_run",
         "_upstream",
+        "context",
         "looked_at",
     )
 
     def __init__(self, run: Run, task_run: TaskRun, upstream: tuple["Future", ...] = ()) -> None:
         self._run = run
         self._task_run = task_run
-        self._context = contextvars.copy_context()
+        self.context = contextvars.copy_context()
+        """What was current where the task was started: the run, a task, a transaction."""
         self._upstream = upstream
         self._missing = 0
         self._followers: list[Future] | None = None
@@ -100,7 +101,7 @@ class Future:
             return
         with Shield(self._run):
             if timeout is None:
-                self._help()
+                self.help()
             self._await_end(timeout)
 
     def final_state(self) -> ReturnedState:
@@ -142,6 +143,21 @@ class Future:
                 return
             end(self._task_run, State.CANCELLED)
         self._finish()
+
+    def is_ours(self) -> bool:
+        """Tell whether the calling thread is one of those that run such tasks."""
+        return self._run.pool.has_member()
+
+    def help(self) -> None:
+        """Run the task here, where this thread has a place among those that may work at once."""
+        pool = self._run.pool
+        if pool.has_member():
+            self._help()
+        elif pool.join():
+            try:
+                self._help()
+            finally:
+                pool.leave()
 
     def _help(self) -> None:
         for future in self._upstream:
@@ -187,7 +203,7 @@ class Future:
             if task_run.attempt == 0 and self._run.interruption is not None:
                 end(task_run, State.CANCELLED)
                 return None
-            return self._context.run(advance, task_run)
+            return self.context.run(advance, task_run)
         except BaseException as error:
             task_run.error = error
             end(task_run, State.FAILED, describe(error))

@@ -21,7 +21,7 @@ from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
 from tidemill.engine.staging import code_of
 from tidemill.engine.supply import Supply
-from tidemill.engine.task_run import TaskRun
+from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import refusal
 
 
@@ -59,6 +59,7 @@ class GraphRun:
 
     def _task_run(self, node: Node) -> TaskRun:
         task_run = TaskRun(self._run, node.name, definition_of(node.task).options, code_of(node.task), node.task)
+        execute_elsewhere(task_run)
         self._run.task_runs.append(task_run)
         return task_run
 

@@ -22,7 +22,7 @@ Steps = Iterator[float | Callable[[], Any] | None]
 class Invocation(Call):
     """User code has its place in a run: a task's, or a flow's own body."""
 
-    __slots__ = ("args", "error", "fn", "kwargs", "run", "steps", "timeout", "value")
+    __slots__ = ("args", "error", "fn", "kwargs", "run", "steps", "through", "timeout", "value")
 
     def __init__(self, run: "Run", fn: Callable[..., Any], timeout: float | None = None) -> None:
         super().__init__()
@@ -34,6 +34,8 @@ class Invocation(Call):
         self.value: Any = None
         self.error: BaseException | None = None
         self.steps: Steps | None = None
+        self.through: Callable[[Invocation], Any] | None = None
+        """Executes the code elsewhere than in this thread."""
 
     def begin(self) -> Steps:
         """Return the steps from the beginning to the end."""
@@ -95,14 +97,12 @@ async def carry_awaiting(invocation: Invocation) -> None:
 def _invoke(invocation: Invocation) -> None:
     """Call the code."""
     token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    fn, args, kwargs = invocation.fn, invocation.args, invocation.kwargs
+    if invocation.through is not None:
+        fn, args, kwargs = invocation.through, (invocation,), {}
     try:
         invocation.value, invocation.error = invoke_code(
-            invocation.run,
-            invocation,
-            invocation.fn,
-            args=invocation.args,
-            kwargs=invocation.kwargs,
-            timeout=invocation.timeout,
+            invocation.run, invocation, fn, args=args, kwargs=kwargs, timeout=invocation.timeout
         )
     finally:
         CURRENT_RUN.reset(run_token)

@@ -41,6 +41,7 @@ def local_run(name: str, file: str, options: FlowOptions | None, parameters: Map
     context = RunContext(new_run_id(), name, dict(parameters or {}), folder=folder.resolve(), tags=tags)
     run = Run(context, Nowhere(), InMemory(), max_workers=(options and options.max_workers) or 4)
     run.is_local = True
+    run.use(options.task_runner if options else None)
     if options is not None and options.run_name is not None:
         run.rename(name_run(options.run_name, context.parameters, run))
     return run

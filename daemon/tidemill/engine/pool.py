@@ -29,6 +29,8 @@ class Pool:
         self._later: list[tuple[float, int, Call]] = []
         self._order = itertools.count()
         self._threads = 0
+        self._members: set[int] = set()
+        """The threads that take part; each waits for nothing but what it can help to bring about."""
         self._idle = 0
         self._closed = False
 
@@ -62,12 +64,34 @@ class Pool:
         with self._changed:
             # Counted first: this thread is one of those that may work at once.
             self._threads += 1
+            self._members.add(threading.get_ident())
             self._ready.extend(calls)
         try:
             self._carry_out(done)
         finally:
             with self._changed:
                 self._threads -= 1
+                self._members.discard(threading.get_ident())
+
+    def join(self) -> bool:
+        """Count the calling thread as one of those that may work at once, and tell whether there is a place for it."""
+        with self._changed:
+            if self._threads >= self._limit:
+                return False
+            self._threads += 1
+            self._members.add(threading.get_ident())
+            return True
+
+    def leave(self) -> None:
+        """Give the place back."""
+        with self._changed:
+            self._threads -= 1
+            self._members.discard(threading.get_ident())
+            self._call_up()
+
+    def has_member(self) -> bool:
+        """Tell whether the calling thread takes part already."""
+        return threading.get_ident() in self._members
 
     def wake(self) -> None:
         """Let everybody who takes part ask again whether the work is done."""
@@ -133,4 +157,5 @@ class Pool:
             self._threads -= 1
 
     def _serve(self) -> None:
+        self._members.add(threading.get_ident())
         self._carry_out(lambda: False)

@@ -18,7 +18,7 @@ from tidemill.authoring.naming import did_you_mean
 from tidemill.domain.errors import DefinitionError, FlowFileError, NotFound, TidemillError
 from tidemill.domain.events import RunEnded, RunStarted, TaskEnded
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.runs import RunOrder
+from tidemill.domain.runs import CRASH_HOOKS, RunOrder
 from tidemill.domain.states import State
 from tidemill.engine.calling import InPlace
 from tidemill.engine.capture import Capture, RunLog
@@ -60,8 +60,7 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
         # A copy that user code forked and let run on: the run is not its to end.
         os._exit(0)
     set_handler(signal.SIGTERM, IGNORE)
-    run.pool.close()
-    run.warden.close()
+    run.close()
     capture.finish()
     run.sink.write(RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result))
     if terminal and verdict.state is not State.COMPLETED and sys.__stderr__ is not None:
@@ -82,7 +81,7 @@ def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
         folder=Path(order.path).parent,
     )
     keeper = HistoryResult(order.results_dir)
-    return Run(
+    run = Run(
         context,
         journal,
         keeper,
@@ -91,6 +90,8 @@ def _open_run(order: RunOrder, journal: JournalWriter, log_fd: int) -> Run:
         stuck=_end_group,
         last_resort=log_fd,
     )
+    run.cache_dir = order.cache_dir
+    return run
 
 
 def _carry_out(order: RunOrder, run: Run) -> Verdict:
@@ -112,6 +113,10 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
         return Verdict(State.FAILED, describe(error.__cause__ or error)._replace(message=str(error)))
     if error is not None:
         raise error
+    if order.purpose == CRASH_HOOKS:
+        from tidemill.engine.owed_hooks import call_owed_hooks
+
+        return call_owed_hooks(flow, run, order)
     if not order.flow:
         run.context = replace(run.context, flow_name=flow.name)
         run.note(f"flow {flow.name}")
@@ -120,6 +125,7 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     except TidemillError as error:
         return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
     run.context = replace(run.context, flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
+    run.use(flow.options.task_runner)
     if flow.options.run_name is not None:
         run.rename(name_run(flow.options.run_name, prepared.parameters, run))
     if order.timeout is None and flow.options.timeout is not None:
@@ -184,10 +190,10 @@ def _end_group(run: Run, call: Call) -> None:
                     )
                 )
         if whole is Cancelled:
-            sink.write(RunEnded(now, State.CANCELLED.value))
+            sink.write(RunEnded(now, State.CANCELLED.value, is_unhooked=True))
         else:
             message = "the run was killed: its code did not end when its time-out passed"
-            sink.write(RunEnded(now, State.TIMED_OUT.value, ErrorInfo("TimeoutError", message)))
+            sink.write(RunEnded(now, State.TIMED_OUT.value, ErrorInfo("TimeoutError", message), is_unhooked=True))
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(1)

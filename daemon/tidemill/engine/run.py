@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.authoring.context import RunContext, logged_as
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping
@@ -20,6 +20,9 @@ from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
 from tidemill.storage.places import ResultPlace
 from tidemill.storage.reading import read_back
+
+if TYPE_CHECKING:
+    from tidemill.engine.task_runners import OpenTaskRunner, TaskRunner
 
 Key = tuple[str, int]
 """What a task run is known by, whatever its place: its name, and its number among those of this name."""
@@ -76,6 +79,8 @@ class Run:
         self.parent = parent
         self.pid = os.getpid()
         self.pool: Pool = Pool(max_workers) if parent is None else parent.pool
+        self.runner: OpenTaskRunner | None = None if parent is None else parent.runner
+        """Where submitted tasks are executed; None: in the pool's threads."""
         self.warden: Warden = parent.warden if parent is not None else self._make_warden(stuck, last_resort)
         self.interruption: type[Interrupt] | None = None
         """Why the whole run is coming to its end early, if it is."""
@@ -91,6 +96,8 @@ class Run:
         """Writes a line of the engine's own, of the named level about the named task, into the run's log."""
         self.is_local: bool = parent is not None and parent.is_local
         """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
+        self.cache_dir: str = "" if parent is None else parent.cache_dir
+        """Where what cached tasks compute is kept; empty: in memory."""
         self.limits: Mapping[str, Any] = {} if parent is None else parent.limits
         """Named limits that tasks with such a tag have to take a slot of."""
         self.keeping: Keeping = BY_DEFAULT
@@ -137,10 +144,23 @@ class Run:
             run.has_promises = True
             run = run.parent
 
-    def close_child(self, child: "Run") -> None:
-        """Take leave of a child that has ended."""
+    def use(self, task_runner: "TaskRunner | None") -> None:
+        """Execute submitted tasks where *task_runner* says, before any was."""
+        if task_runner is not None:
+            self.pool = Pool(task_runner.max_workers)
+            self.runner = task_runner.open()
+
+    def close(self) -> None:
+        """Give back what is this run's own."""
+        if self.runner is not None and (self.parent is None or self.runner is not self.parent.runner):
+            self.runner.close()
+        if self.parent is None or self.pool is not self.parent.pool:
+            self.pool.close()
+        if self.parent is None:
+            self.warden.close()
+            return
         with self.lock:
-            self.children.remove(child)
+            self.parent.children.remove(self)
 
     def next_place(self, name: str) -> tuple[int, int]:
         """Return the place of the next task run, and its number among those of its name."""

@@ -43,6 +43,11 @@ def prepare_children(order: RunOrder) -> None:
     sys.modules["__main__"] = _MAIN
 
 
+def is_child_of_a_run() -> bool:
+    """Tell whether this process was spawned by a run's code."""
+    return _ORDER in os.environ
+
+
 def load_again() -> None:
     """Load the flow file in a spawned child."""
     # A run itself has no use for this module's other half.

@@ -86,6 +86,7 @@ def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
         tags=flow.options.tags,
     )
     run = task_run.child = outer.child(context, task_run.index)
+    run.use(flow.options.task_runner)
     before = outer.earlier.get((task_run.name, task_run.occurrence))
     if before is not None and before.child is not None:
         run.continue_after(before.child)
@@ -99,8 +100,12 @@ def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
 def _close(task_run: TaskRun, call: FlowCall) -> Any:
     """End the child's run; return its value, or raise what made it fail."""
     verdict, run = call.conclude(), call.run
-    run.sink.write(RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result))
-    task_run.run.close_child(run)
+    ended = RunEnded(run.now(), verdict.state.value, verdict.error, verdict.result)
+    if task_run.transaction is None:
+        run.sink.write(ended)
+    else:
+        task_run.transaction.hold(run.sink, ended)
+    run.close()
     if verdict.state.is_success:
         task_run.result = verdict.result or NOTHING
         return verdict.value

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tidemill.authoring.isolation import CURRENT_TRANSACTION
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.errors import Retry, TidemillError
 from tidemill.domain.events import TaskStarted
@@ -20,8 +21,13 @@ from tidemill.engine.run_names import name_task_run
 
 if TYPE_CHECKING:
     from tidemill.domain.results import ErrorInfo, ResultInfo
+    from tidemill.engine.caching import Memo
     from tidemill.engine.retrying import Retries
+    from tidemill.engine.task_transactions import TaskTransaction
 
+_MAY_RETRY: Final = (State.FAILED, State.TIMED_OUT, State.CRASHED)
+_DECIDED: Final = frozenset({"on_commit", "on_rollback"})
+"""Hooks that are called when it is decided whether what a task did counts."""
 _ENDED: Final = frozenset(state for state in State if state.is_terminal)
 
 
@@ -50,6 +56,7 @@ class TaskRun(Invocation):
         "failure",
         "index",
         "is_computed",
+        "memo",
         "message",
         "name",
         "occurrence",
@@ -62,6 +69,7 @@ class TaskRun(Invocation):
         "state",
         "subflow",
         "task",
+        "transaction",
         "upstream",
     )
 
@@ -94,6 +102,10 @@ class TaskRun(Invocation):
         """That run."""
         self.ends_as: State | None = None
         """How that run ended, when it failed."""
+        self.memo: Memo | None = None
+        """What the cache has to do with it."""
+        self.transaction: TaskTransaction | None = None
+        """What it did, until it is decided whether that counts."""
 
     @property
     def has_ended(self) -> bool:
@@ -108,16 +120,25 @@ class TaskRun(Invocation):
     def begin(self) -> Steps:
         """Return the steps from its place in the run to its end."""
         run, options = self.run, self.options
+        if CURRENT_TRANSACTION.get() is not None or not _DECIDED.isdisjoint(options.hooks):
+            from tidemill.engine.task_transactions import join
+
+            join(self)
         if self.upstream is not None:
             yield self.upstream.wait
             self.upstream.hand_over(self)
             if self.has_ended:
+                self._conclude()
                 return
         if (run.earlier or run.finished) and self._is_taken_over():
             return
         if options.run_name is not None:
             self.run_name = name_task_run(self)
-        while True:
+        if options.caching is not None:
+            from tidemill.engine.caching import recalling
+
+            yield from recalling(self)
+        while not self.has_ended:
             start(self)
             if not self.is_computed:
                 yield None
@@ -125,10 +146,11 @@ class TaskRun(Invocation):
             if self.state is State.RUNNING:
                 yield partial(judge_kept, self)
             plan_retry(self)
+            if self.memo is not None or self.transaction is not None:
+                yield self._conclude
             record(self)
-            if self.delay is None:
-                break
-            yield self.delay
+            if self.delay is not None:
+                yield self.delay
         if options.hooks:
             call_task_hooks(self)
 
@@ -144,6 +166,14 @@ class TaskRun(Invocation):
             record(self)
         else:
             end(self, State.CANCELLED)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Draw the consequences of how it went for the cache, and for the transactions around it."""
+        if self.memo is not None or self.transaction is not None:
+            from tidemill.engine.task_transactions import conclude
+
+            conclude(self)
 
     def _is_taken_over(self) -> bool:
         try:
@@ -209,9 +239,7 @@ def start(task_run: TaskRun) -> None:
 def plan_retry(task_run: TaskRun) -> None:
     """Decide whether another attempt follows a failed one, and when."""
     error = task_run.error
-    if task_run.state is not State.FAILED and task_run.state is not State.TIMED_OUT:
-        return
-    if error is None:
+    if error is None or task_run.state not in _MAY_RETRY:
         return
     may_ask = task_run.options.retry.allows_any or isinstance(error, Retry | BaseExceptionGroup)
     if may_ask and task_run.run.interruption is None and not isinstance(error, Interrupt):
@@ -219,8 +247,10 @@ def plan_retry(task_run: TaskRun) -> None:
 
         try:
             retries = retries_of_task(task_run)
-            rejected = isinstance(error, RejectedValueError)
-            task_run.delay = retries.delay_after_value(error.value) if rejected else retries.delay_after_error(error)
+            if isinstance(error, RejectedValueError):
+                task_run.delay = retries.delay_after_value(error.value)
+            else:
+                task_run.delay = retries.delay_after_error(error)
         except Interrupt as late:
             # It came while a function of the author's was asked.
             task_run.error = error = late
