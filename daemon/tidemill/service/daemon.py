@@ -22,8 +22,7 @@ from tidemill.domain.states import State
 from tidemill.domain.times import to_micros
 from tidemill.domain.version import VERSION
 from tidemill.history.recorder import Recorder
-from tidemill.history.records import NewRun, StoredRun
-from tidemill.history.writing import Writer
+from tidemill.history.records import StoredRun
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
@@ -63,8 +62,8 @@ class Daemon:
         catalog: Catalog,
         waiters: Waiters,
         timekeeper: Timekeeper,
-        start_due: Callable[[], None],
         slots: RunSlots,
+        start_due: Callable[[], None],
     ) -> None:
         self.settings = settings
         self.paths = paths
@@ -79,8 +78,8 @@ class Daemon:
         self._recording = recording
         self._catalog = catalog
         self._timekeeper = timekeeper
-        self._start_due = start_due
         self._slots = slots
+        self._start_due = start_due
         self._started_at = datetime.now(UTC)
 
     # Flows
@@ -121,9 +120,9 @@ class Daemon:
         changed = [name for name in fresh._fields if getattr(fresh, name) != getattr(self.settings, name)]
         self.settings = self.settings._replace(**{name: getattr(fresh, name) for name in LIVE_SETTINGS})
         self.dispatcher.set_limits(self.settings.dispatch.max_runs, self.settings.dispatch.cancel_grace)
-        self._timekeeper.max_catchup = self.settings.schedule.max_catchup
         put_into_force(self.paths, self.settings.limits)
         self.dispatcher.limits_changed()
+        self._timekeeper.max_catchup = self.settings.schedule.max_catchup
         await asyncio.to_thread(self._catalog.sweep_now)
         await self._recording.perform(lambda writer: None)
         self._start_due()
@@ -141,8 +140,8 @@ class Daemon:
             priority=flow.manifest.priority,
             timeout=flow.manifest.timeout,
             limit=flow.limit,
-        )
             tags=flow.manifest.tags,
+        )
 
     async def record(self, run: ActiveRun) -> None:
         """Make *run* durable and let it start; when this returns, its id may be told.
@@ -213,8 +212,8 @@ class Daemon:
             "state_dir": str(self.paths.root),
             "database": self.settings.places.database_url or str(self.paths.database),
             "errors": self.errors(),
-            "problem": self._recorder.problem,
             "limits": self._slots.shown(),
+            "problem": self._recorder.problem,
         }
 
     def summary(self) -> str:
