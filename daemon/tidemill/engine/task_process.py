@@ -48,7 +48,7 @@ class RunFacts(NamedTuple):
 
 def pack(code: TaskCode) -> bytes:
     """Return *code* as bytes, its function by name where the other side can find it, or refuse it."""
-    named = _name_of(code.fn)
+    named: Any = _name_of(code.fn)
     try:
         return _dumps(code if named is None else code._replace(fn=named))
     except Exception as error:
