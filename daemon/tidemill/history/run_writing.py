@@ -123,8 +123,8 @@ class RunWriting(Resuming, Forsaking):
         return [_stored(row) for row in rows]
 
     def load_run(self, uid: str) -> StoredRun:
-        """Return the run with the id *uid*."""
-        row = self.row(f"{_SELECT} WHERE r.uid = ?", (uid,))
+        """Return the run with the id *uid*; one that is being removed is none any more."""
+        row = self.row(f"{_SELECT} WHERE r.uid = ? AND NOT EXISTS (SELECT 1 FROM removals WHERE uid = r.uid)", (uid,))
         if row is None:
             raise NotFound(f"there is no run {uid}")
         return _stored(row)

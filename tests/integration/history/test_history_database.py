@@ -49,7 +49,7 @@ def schema_of(lab: Lab) -> list[tuple]:
 def drop_everything(writer) -> None:
     for table in [
         "results", "attempts", "task_runs", "run_events", "runs", "occurrences", "schedules", "flows", "files",
-        "manifest_cache", "versions", "sources", "meta", "alembic_version",
+        "manifest_cache", "versions", "sources", "removals", "meta", "alembic_version",
     ]:  # fmt: skip
         writer.execute(f"DROP TABLE {table}")
 

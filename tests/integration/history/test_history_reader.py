@@ -508,7 +508,7 @@ def test_a_damaged_history_is_told_so(sqlite_lab):
     data = sqlite_lab.address.read_bytes()
     sqlite_lab.address.write_bytes(data[: len(data) // 3] + os_noise(len(data) // 3) + data[2 * (len(data) // 3) :])
 
-    with pytest.raises(HistoryError, match=r"is damaged .* restore a backup"):
+    with pytest.raises(HistoryError, match=r"is damaged .* tidemill doctor --repair"):
         sqlite_lab.read(lambda r: r.runs(limit=500))
 
 
