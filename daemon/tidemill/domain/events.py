@@ -110,6 +110,8 @@ class RunEnded(NamedTuple):
     state: str
     error: ErrorInfo | None = None
     result: ResultInfo | None = None
+    is_unhooked: bool = False
+    """The process was ended in the middle of its code, and has not called its flow's hooks."""
 
 
 OwnEvent = (

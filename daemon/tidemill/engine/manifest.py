@@ -10,6 +10,7 @@ from tidemill.authoring.flows import Flow
 from tidemill.authoring.signatures import MISSING, Parameter
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.errors import DefinitionError, ParameterError
+from tidemill.domain.hooks import OWED_HOOKS
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
 from tidemill.engine.graph import Node, build_graph
 from tidemill.engine.marking import marks_in
@@ -43,6 +44,7 @@ def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
         timeout=options.timeout,
         priority=options.priority,
         max_workers=options.max_workers,
+        end_hooks=tuple(kind for kind in OWED_HOOKS.values() if kind in options.hooks),
     )
     return manifest, problems
 

@@ -43,6 +43,8 @@ class Rows:
     resumed: list[Row] = field(default_factory=list)
     retrying: list[Row] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
+    unhooked: list[Row] = field(default_factory=list)
+    """Runs whose process told their end and could not call their hooks, and when they ended."""
     named: list[Row] = field(default_factory=list)
     known_as: dict[tuple[int, int], Row] = field(default_factory=dict)
     """By what else tasks are known: the names of their runs, and the runs they stand for. Most are not."""
@@ -87,6 +89,8 @@ class Rows:
                 if event.result is not None:
                     self.results.append(_result(run_id, FLOW, event.result))
                 self.ended.append((str(State(event.state)), event.at, from_error(event.error), run_id))
+                if event.is_unhooked:
+                    self.unhooked.append((run_id, event.at))
             elif isinstance(event, RunRetrying):
                 note = f"attempt {event.attempt} failed, the next one begins at {iso(event.due)}: {event.error.line}"
                 self.notes.append((run_id, run_id, event.at, str(State.RETRYING), storable(note)))

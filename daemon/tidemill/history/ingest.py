@@ -7,6 +7,7 @@ from tidemill.domain.events import Event, SubflowStarted
 from tidemill.domain.states import SUCCESSES, State
 from tidemill.history.children import ChildWriting
 from tidemill.history.folding import Rows
+from tidemill.history.owing import owe_hooks
 from tidemill.history.run_writing import RunWriting
 from tidemill.history.steps import SOURCES, listed
 from tidemill.history.texts import storable
@@ -129,3 +130,5 @@ def _write(writer: RunWriting, rows: Rows) -> None:
         writer.add_notes(rows.notes)
     if rows.ended:
         writer.forsake(rows.ended)
+    for run_id, at in rows.unhooked:
+        owe_hooks(writer, run_id, at)

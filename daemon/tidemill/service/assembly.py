@@ -195,6 +195,7 @@ async def serve(
             clock.start()
             await control.start()
             starter.open()
+            hooks.open()
             heartbeat.start()
             settle()
             notifier.ready(daemon.summary())
