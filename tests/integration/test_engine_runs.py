@@ -991,3 +991,17 @@ def test_the_lean_process_has_imported_nothing_heavy():
 
     heavy = {"asyncio", "tenacity", "cloudpickle", "sqlalchemy", "click", "apscheduler", "ctypes", "hashlib", "pickle"}
     assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_a_traceback_quotes_the_text_that_ran_and_not_what_was_written_over_it(tmp_path):
+    path = write_flow(
+        tmp_path / "flows", "from tidemill import task\n\n@task\ndef load(): raise ValueError  # that ran\n"
+    )
+    kept = tmp_path / "kept.py"
+    kept.write_text(path.read_text())
+    path.write_text(path.read_text().replace("that ran", "that was written since"))
+
+    record = run_file(path, state=tmp_path / "runs", sources={os.path.realpath(path): str(kept)})
+
+    assert "# that ran" in record.tasks["load"].error.traceback
+    assert "written since" not in record.log

@@ -40,16 +40,32 @@ class Sources:
         return data
 
     def show_in_tracebacks(self, path: str, data: bytes) -> None:
-        """Let tracebacks quote the text that runs, not the one that has since been written over it."""
+        """Let tracebacks, and whoever asks for the source, see the text that runs, not one written over it since."""
+        # Without a time, it is never compared with the file.
+        linecache.cache[path] = (len(data), None, Lines(data), path)  # type: ignore[assignment]
 
-        def text() -> str:
+
+class Lines(Sequence[str]):
+    """The lines of a text, taken apart when somebody looks at them: most runs raise nothing."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._lines: list[str] | None = None
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._all[place]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def _all(self) -> list[str]:
+        if self._lines is None:
             try:
-                return decode_source(data)
+                self._lines = decode_source(self._data).splitlines(keepends=True)
             except (SyntaxError, UnicodeDecodeError):
-                return ""
-
-        # An entry of one function is read when it is needed, and never compared with the file.
-        linecache.cache[path] = (text,)
+                self._lines = []
+        return self._lines
 
 
 def read_bytes(path: str) -> bytes:
