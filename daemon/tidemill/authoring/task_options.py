@@ -42,7 +42,7 @@ NAMES: Final = (
     "viz_return_value",
     *TASK_HOOKS,
 )
-_CACHING: Final = frozenset({"cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache"})
+_CACHING: Final = frozenset({"cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache", "persist_result"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class StatePaths(NamedTuple):
         """Who holds the named limits, and which there are."""
         return self.root / "limits"
 
+    @property
+    def cache(self) -> Path:
+        """What cached tasks have computed, by key."""
+        return self.results / "cache"
+
     def journal(self, run: str) -> Path:
         """The journal of one run."""
         return Path(f"{self.root}/journals/{run[:2]}/{run}.journal")

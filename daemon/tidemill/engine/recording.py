@@ -22,7 +22,8 @@ def record(task_run: "TaskRun") -> None:
             due = now + int(task_run.delay * 1_000_000)
             run.sink.write(TaskRetrying(now, task_run.index, task_run.name, task_run.attempt, due, failure))
             return
-    run.sink.write(
+    # What a transaction has not decided yet is no news.
+    (task_run.transaction or run.sink).write(
         TaskEnded(
             now,
             task_run.index,

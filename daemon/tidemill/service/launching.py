@@ -43,6 +43,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         journal=f"{state}/journals/{shard}/{run.uid}.journal",
         log=f"{state}/logs/{shard}/{run.uid}.log",
         results_dir=f"{state}/results/{shard}/{run.uid}",
+        cache_dir=str(paths.cache),
         limits_dir=str(paths.limits),
         is_admitted=True,
         parameters=run.parameters,
