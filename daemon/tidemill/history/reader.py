@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.identifiers import is_run_prefix
+from tidemill.domain.naming import base_name
 from tidemill.domain.states import State
 from tidemill.domain.times import iso, to_micros
 from tidemill.history import queries, shapes
@@ -251,7 +252,9 @@ class Reader:
         """
         rows = self._reading.rows(queries.MANIFEST, {"name": flow})
         tasks = (json.loads(rows[0][0]) if rows and rows[0][0] else {}).get("tasks") or ()
-        if {task["index"]: task["name"] for task in tasks} != {idx: name for idx, (name, _) in states.items()}:
+        # The items of mapped tasks are no tasks of the graph.
+        ran = {idx: name for idx, (name, _) in states.items() if base_name(name) == name}
+        if {task["index"]: task["name"] for task in tasks} != ran:
             return None
         final = {task["index"] for task in tasks} - {needed for task in tasks for needed in task["depends_on"]}
         return final.pop() if len(final) == 1 else None
@@ -303,7 +306,7 @@ def _without_result(
     uid: str, state: str, rows: list[Row], tasks: Mapping[int, tuple[str, str]], asked: str | None
 ) -> str:
     """Say why there is no result where one was looked for, and where there are some."""
-    names = ", ".join(dict.fromkeys(str(row[1]) for row in rows[:20] if row[1]))
+    names = ", ".join(list(dict.fromkeys(base_name(str(row[1])) for row in rows if row[1]))[:20])
     if asked is None:
         if not State(state).is_terminal:
             told = f"run {uid} is {state} and has returned nothing yet"
@@ -313,7 +316,7 @@ def _without_result(
     ended = [word for idx, (name, word) in tasks.items() if asked in (name, str(idx))]
     if ended:
         return f"the task {asked} of run {uid} is {ended[0]} and has no result"
-    known = ", ".join(dict.fromkeys(name for name, _ in list(tasks.values())[:20]))
+    known = ", ".join(list(dict.fromkeys(base_name(name) for name, _ in tasks.values()))[:20])
     return f"run {uid} has no task {asked}; it has {known or 'none'}"
 
 

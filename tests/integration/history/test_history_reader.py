@@ -382,6 +382,15 @@ def test_a_graph_answers_with_its_only_final_task(lab):
     assert result(lab)["task"] == "b"
 
 
+def test_the_items_of_a_mapped_task_are_no_ends_of_a_graph(lab):
+    save_flow(lab, tasks=(TaskManifest("a", 0), TaskManifest("b", 1, (0,))))
+    results(lab, inline("first"), inline("last"), inline("item"), inline("item"), names=("a", "b", "a[0]", "a[1]"))
+
+    assert (result(lab)["task"], result(lab)["value"]) == ("b", "last")
+    with pytest.raises(NotFound, match=r"has no task c; it has a, b$"):
+        result(lab, "c")
+
+
 @pytest.mark.parametrize("needs", [(), (0, 1)])
 def test_a_graph_of_several_ends_or_that_has_changed_since_wants_a_task_named(lab, needs):
     names = "abc"[: 2 + bool(needs)]
