@@ -76,3 +76,14 @@ def test_a_run_that_was_removed_is_owed_nothing(lab):
 
     assert lab.write(load_all_owed) == []
     assert lab.write(lambda writer: writer.row("SELECT COUNT(*) FROM meta")) == (0,)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "timed_out"])
+def test_a_process_that_ended_itself_in_the_middle_of_its_code_leaves_its_hooks_owed(lab, state):
+    run_id = lab.add_run("k3f0000000")
+    lab.record(run_id, "k3f0000000", RunEnded(NOON, state, CRASH, is_unhooked=True))
+
+    assert end(lab, run_id, State.CRASHED) == state
+
+    (owed,) = lab.write(load_all_owed)
+    assert (owed.run.state, owed.error) == (state, CRASH.line)
