@@ -355,3 +355,85 @@ def test_a_module_level_schedule_beside_declared_flows_is_warned_about(flows):
 
     assert manifest.errors == ()
     assert "not used" in manifest.warnings[0].message
+
+
+def test_conditions_mapping_and_parameters_of_a_graph_stand_in_the_manifest(flows):
+    manifest = inspect_file(
+        write_flow(
+            flows,
+            """
+            from tidemill import Flow, Parameter, task, unmapped
+
+            @task
+            def extract(path): ...
+
+            @task
+            def load(row, day): ...
+
+            loaded = load.map(row=extract.bind(path=Parameter("source", default="a.csv")), day=unmapped("today"))
+
+            def mine(states): return True
+
+            cleanup = task(name="cleanup", depends_on=[loaded], condition="all_finished")(lambda: None)
+            alert = task(name="alert", depends_on=[loaded], condition=mine)(lambda: None)
+            etl = Flow("etl", tasks=[cleanup, alert], reference_tasks=[loaded])
+            """,
+        )
+    )
+
+    assert manifest.errors == ()
+    (flow,) = manifest.flows
+    assert [(task.name, task.condition, task.mapped) for task in flow.tasks] == [
+        ("extract", "all_succeeded", ()),
+        ("loaded", "all_succeeded", ("row",)),
+        ("cleanup", "all_finished", ()),
+        ("alert", "mine()", ()),
+    ]
+    assert [(known.name, known.required, known.default) for known in flow.parameters] == [("source", False, "a.csv")]
+
+
+def test_a_mapped_task_is_part_of_the_implicit_flow_in_place_of_the_task_it_is_made_of(flows):
+    manifest = inspect_file(
+        write_flow(
+            flows,
+            """
+            from tidemill import task
+
+            @task
+            def rows(): return [1, 2]
+
+            @task
+            def load(row): ...
+
+            loads = load.map(rows)
+            """,
+        )
+    )
+
+    assert [(task.name, task.depends_on, task.mapped) for task in manifest.flows[0].tasks] == [
+        ("rows", (), ()),
+        ("loads", (0,), ("row",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "message", "line"),
+    [
+        ("@task(condition='any_faild')\ndef t(): ...", "task t has no condition 'any_faild'; did you mean", 3),
+        (
+            "@task(condition='any_failed')\ndef t(): ...",
+            "task t has the condition any_failed and depends on nothing",
+            3,
+        ),
+        ("@task\ndef t(a, b): ...\nu = t.map(a=[1], b=[1, 2])", "mapped over a (1 items) and b (2 items)", 5),
+        ("@task\ndef t(a): ...\nu = t.map(a={1})", "a set, which has no order to resume by", 5),
+        ("@task\ndef t(a): ...\nf = Flow('f', tasks=[t], reference_tasks=['u'])", "depends on 'u'", 5),
+    ],
+)
+def test_what_cannot_work_in_a_graph_is_told_with_its_line(flows, declared, message, line):
+    path = write_flow(flows, "from tidemill import Flow, task\n\n" + declared)
+
+    error = only_error(inspect_file(path))
+
+    assert message in error.message
+    assert error.line == line

@@ -1,11 +1,19 @@
 """Graphs of tasks as text: a tree for a terminal, Mermaid and Graphviz for elsewhere."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tidemill.cli.terminal import neutral, style, symbols_fit
 
 Task = dict[str, Any]
+
+ALL_SUCCEEDED: Final = "all_succeeded"
+MOST_NAMED: Final = 5
+"""Tasks that are named in one line of a tree."""
+MERMAID_EDGES: Final = 500
+"""What Mermaid draws unless its maxEdges is raised."""
+_MERMAID: Final = str.maketrans({sign: f"#{ord(sign)};" for sign in '"#&<>`\\'})
+_DOT: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
 
 
 def tree(tasks: Sequence[Task]) -> Iterator[str]:
@@ -27,7 +35,8 @@ def tree(tasks: Sequence[Task]) -> Iterator[str]:
     while waiting:
         task, head, rest = waiting.pop()
         also = [names[index] for index in task["depends_on"] if index != parents[task["index"]]]
-        yield head + names[task["index"]] + (style(f"  needs {', '.join(also)} too", "dim") if also else "")
+        notes = [*_notes(task), *([f"needs {_enumerated(also)} too"] if also else [])]
+        yield head + names[task["index"]] + (style(f"  {'; '.join(notes)}", "dim") if notes else "")
         children = below.get(task["index"], [])
         for child in reversed(children):
             is_last = child is children[-1]
@@ -35,26 +44,61 @@ def tree(tasks: Sequence[Task]) -> Iterator[str]:
 
 
 def mermaid(tasks: Sequence[Task]) -> Iterator[str]:
-    """Give the lines of a Mermaid flow chart."""
+    """Give the lines of a Mermaid flow chart; mapped tasks have double sides, conditions stand at dashed lines."""
     yield "flowchart TD"
     for task in tasks:
-        label = neutral(task["name"]).replace('"', "#quot;")
-        yield f'    t{task["index"]}["{label}"]'
+        label = "<br/>".join(line.translate(_MERMAID) for line in _lines(task))
+        opening, closing = ("[[", "]]") if task.get("mapped") else ("[", "]")
+        yield f'    t{task["index"]}{opening}"{label}"{closing}'
     for task in tasks:
+        condition = _condition(task).translate(_MERMAID)
+        arrow = f'-.->|"{condition}"|' if condition else "-->"
         for index in task["depends_on"]:
-            yield f"    t{index} --> t{task['index']}"
+            yield f"    t{index} {arrow} t{task['index']}"
 
 
 def dot(tasks: Sequence[Task]) -> Iterator[str]:
-    """Give the lines of a Graphviz digraph."""
+    """Give the lines of a Graphviz digraph; mapped tasks have double borders, conditions stand at dashed lines."""
     yield "digraph {"
     for task in tasks:
-        label = neutral(task["name"]).replace("\\", "\\\\").replace('"', '\\"')
-        yield f'    t{task["index"]} [label="{label}"];'
+        label = "\\n".join(line.translate(_DOT) for line in _lines(task))
+        double = ", peripheries=2" if task.get("mapped") else ""
+        yield f'    t{task["index"]} [label="{label}"{double}];'
     for task in tasks:
+        condition = _condition(task).translate(_DOT)
+        look = f' [style=dashed, label="{condition}"]' if condition else ""
         for index in task["depends_on"]:
-            yield f"    t{index} -> t{task['index']};"
+            yield f"    t{index} -> t{task['index']}{look};"
     yield "}"
+
+
+def _notes(task: Task) -> list[str]:
+    """Return what is worth knowing of a task besides its name."""
+    notes = []
+    if task.get("mapped"):
+        notes.append(f"once for each of {', '.join(map(neutral, task['mapped']))}")
+    if _condition(task):
+        notes.append(f"if {_condition(task)}")
+    if (task.get("runs") or 1) > 1:
+        notes.append(f"{task['runs']} times")
+    return notes
+
+
+def _lines(task: Task) -> list[str]:
+    """Return what stands inside a task's box."""
+    shown = {**task, "condition": None} if task["depends_on"] else task
+    return [neutral(task["name"]), *_notes(shown)]
+
+
+def _condition(task: Task) -> str:
+    """Return the condition that a task states, if it is another than everybody's."""
+    condition = task.get("condition") or ALL_SUCCEEDED
+    return "" if condition == ALL_SUCCEEDED else neutral(condition)
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _depths(tasks: Sequence[Task]) -> dict[int, int]:

@@ -27,6 +27,10 @@ class TaskManifest:
     depends_on: tuple[int, ...] = ()
     description: str = ""
     max_retries: int = 0
+    condition: str = "all_succeeded"
+    """What it asks of those it depends on: a name of Condition, or of the author's own function with ``()``."""
+    mapped: tuple[str, ...] = ()
+    """The parameters that take one element each: it runs once for every one of them."""
 
 
 @dataclass(frozen=True, slots=True)

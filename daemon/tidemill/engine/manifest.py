@@ -9,6 +9,7 @@ import msgspec
 from tidemill.authoring.flows import Flow
 from tidemill.authoring.signatures import MISSING, Parameter
 from tidemill.authoring.tasks import definition_of
+from tidemill.domain.conditions import Condition
 from tidemill.domain.errors import DefinitionError, ParameterError
 from tidemill.domain.hooks import OWED_HOOKS
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
@@ -83,7 +84,21 @@ def _parameter(name: str, asking: list[Parameter], flow: Flow) -> ParameterManif
 
 def _task(node: Node) -> TaskManifest:
     options = definition_of(node.task).options
-    return TaskManifest(node.name, node.index, node.upstream, options.description, options.retry.max_retries)
+    return TaskManifest(
+        node.name,
+        node.index,
+        node.upstream,
+        options.description,
+        options.retry.max_retries,
+        _condition(node.condition),
+        tuple(node.mapped),
+    )
+
+
+def _condition(condition: Any) -> str:
+    if condition is None or isinstance(condition, Condition):
+        return str(condition or Condition.ALL_SUCCEEDED)
+    return f"{getattr(condition, '__name__', type(condition).__name__)}()"
 
 
 def _as_json(value: Any) -> Any:

@@ -380,7 +380,13 @@ def test_graph_draws_each_task_once_below_what_it_needs(tidemill, add_flow):
     ]
     assert "    t1 --> t3" in tidemill("graph", "nightly", "--mermaid").out
     assert '    t3 [label="load"];' in tidemill("graph", "nightly", "--dot").out
-    assert tidemill("graph", "nightly", "--json").document[3] == {"name": "load", "depends_on": ["clean", "enrich"]}
+    assert tidemill("graph", "nightly", "--json").document[3] == {
+        "name": "load",
+        "depends_on": ["clean", "enrich"],
+        "condition": "all_succeeded",
+        "mapped": [],
+        "runs": None,
+    }
     assert tidemill("graph", "nightly", "--json", "--dot").code == 2
 
 
@@ -393,10 +399,39 @@ def test_graph_of_a_long_chain_is_drawn(tidemill, add_flow):
     assert len(tidemill("graph", "chain").out.splitlines()) == 1500
 
 
-def test_graph_of_a_function_flow_points_to_its_runs(tidemill, add_flow):
+def test_graph_of_a_function_flow_that_has_not_run_says_how_to_see_one(tidemill, add_flow):
     add_flow("dynamic")
 
-    assert "tidemill show dynamic@last" in tidemill("graph", "dynamic").out
+    assert tidemill("graph", "dynamic").out == (
+        "dynamic calls its tasks as it runs; it has not run yet: tidemill run dynamic\n"
+    )
+    assert tidemill("graph", "dynamic", "--json").document == []
+
+
+def test_graph_of_a_function_flow_draws_the_tasks_of_its_newest_run(tidemill, add_flow, add_run):
+    add_flow("dynamic")
+    add_run("k3f00000", flow="dynamic", tasks=[{"name": "fetch"}, *({"name": f"load[{n}]"} for n in range(3))])
+
+    drawn = tidemill("graph", "dynamic")
+    assert drawn.out.splitlines()[1:] == ["fetch", "load  3 times"]
+    assert "those of its newest run: tidemill show dynamic@last" in drawn.out
+    mermaid = tidemill("graph", "dynamic", "--mermaid")
+    assert mermaid.out.splitlines() == ["flowchart TD", '    t0["fetch"]', '    t1["load<br/>3 times"]']
+    assert "tidemill show dynamic@last" in mermaid.err
+    assert tidemill("graph", "dynamic", "--json").document[1] == {
+        "name": "load",
+        "depends_on": None,
+        "condition": None,
+        "mapped": None,
+        "runs": 3,
+    }
+
+
+def test_graph_says_where_mermaid_will_not_draw(tidemill, add_flow):
+    tasks = [{"index": n, "name": f"t{n}", "depends_on": list(range(max(0, n - 30), n))} for n in range(50)]
+    add_flow("dense", manifest={"tasks": tasks})
+
+    assert "Mermaid draws 500 lines, and there are 1035" in tidemill("graph", "dense", "--mermaid").err
 
 
 @pytest.mark.parametrize(
