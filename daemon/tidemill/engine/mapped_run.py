@@ -11,7 +11,7 @@ from tidemill.domain.states import State
 from tidemill.engine.graph import Node
 from tidemill.engine.recording import end
 from tidemill.engine.resuming import finished_value, has_finished, take_over, value_of
-from tidemill.engine.task_run import TaskRun
+from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import Ended, refusal
 
 ITEMS: Final = "items"
@@ -73,6 +73,7 @@ class MappedRun:
             name = item_name(self.node.name, place)
             item = self._items[place] = Item(run, name, definition_of(task).options, self.task_run.fn, task)
             item.place = place
+            execute_elsewhere(item)
             run.task_runs.append(item)
         if (run.earlier or run.finished) and take_over(item, reading=False):
             return item
