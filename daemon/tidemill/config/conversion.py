@@ -19,6 +19,12 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "schedule.max_catchup": (0, 1_000_000),
     "history.inline_result": (0, 16_777_216),
     "history.log_limit": (1_024, 2**40),
+    "retention.keep_for": (0, 36_500),
+    "retention.keep_failed_for": (0, 36_500),
+    "retention.keep_runs": (0, 10**9),
+    "retention.keep_moments_for": (0, 36_500),
+    "retention.max_size": (0, 2**60),
+    "retention.interval": (0, 86_400),
 }
 """The least and the most of every number: outside of them a daemon would spin, starve or never end."""
 

@@ -65,6 +65,23 @@ class HistorySettings(NamedTuple):
     """Bytes of captured output of one run; what follows is dropped, and the log says so."""
 
 
+class RetentionSettings(NamedTuple):
+    """How long what has ended is kept. The newest run of a flow, and what others need, stays in any case."""
+
+    keep_for: float = 90.0
+    """Days a run is kept after its end; 0: for ever."""
+    keep_failed_for: float = 365.0
+    """Days a run is kept that failed, crashed or timed out; 0: for ever."""
+    keep_runs: int = 10_000
+    """The newest runs of each flow that are kept, and as many that failed; 0: any number."""
+    keep_moments_for: float = 90.0
+    """Days the ledger remembers what became of a due moment; 0: for ever."""
+    max_size: int = 10_737_418_240
+    """Bytes of history, journals, logs and results together, beyond which the oldest runs go first; 0: any size."""
+    interval: float = 3600.0
+    """Seconds between looks at what is to be removed; 0: only when asked to by ``tidemill prune``."""
+
+
 class ForkserverSettings(NamedTuple):
     """The process that makes run processes."""
 
@@ -87,6 +104,7 @@ class Settings(NamedTuple):
     dispatch: DispatchSettings = DispatchSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     history: HistorySettings = HistorySettings()
+    retention: RetentionSettings = RetentionSettings()
     forkserver: ForkserverSettings = ForkserverSettings()
     control: ControlSettings = ControlSettings()
     limits: Mapping[str, Limit] = {}
