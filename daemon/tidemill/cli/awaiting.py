@@ -20,6 +20,8 @@ class Awaited:
         invocation.client.send(verb, wait=True, **args)
         # The first message names the run, which is then durable; the answer names it too.
         kind, first = next(invocation.client.answers())
+        self.first = first
+        """What the daemon told when the run was recorded."""
         self.uid: str = first["run"]
         if kind == "ok":
             self.state = first.get("state")

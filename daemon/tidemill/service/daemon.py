@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from tidemill.catalog.catalog import Catalog
 from tidemill.config.paths import StatePaths
@@ -17,18 +17,20 @@ from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.errors import NotFound, Refused, TidemillError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.outcomes import Trigger
-from tidemill.domain.runs import FinishedTask
 from tidemill.domain.states import State
 from tidemill.domain.times import to_micros
 from tidemill.domain.version import VERSION
 from tidemill.history.recorder import Recorder
-from tidemill.history.records import StoredRun
+from tidemill.history.records import NewRun, StoredRun
+from tidemill.history.writing import Writer
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
 from tidemill.service.roster import KnownFlow, Roster
 from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.waiting import Waiters
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +145,8 @@ class Daemon:
             tags=flow.manifest.tags,
         )
 
-    async def record(self, run: ActiveRun) -> None:
-        """Make *run* durable and let it start; when this returns, its id may be told.
+    async def record(self, run: ActiveRun, write: Callable[[Writer, NewRun], int] = Writer.add_run) -> None:
+        """Make *run* durable, by *write*, and let it start; when this returns, its id may be told.
 
         Refused while nothing can be recorded: whoever gave up waiting would be surprised by the run later.
         """
@@ -154,7 +156,7 @@ class Daemon:
         flow = self.roster.find(run.flow)
         new = new_run_record(run, flow.version if flow else None, to_micros(datetime.now(UTC)))
         try:
-            run_id = await self._recording.perform(lambda writer: writer.add_run(new))
+            run_id = await self._recording.perform(lambda writer: write(writer, new))
         except BaseException:
             self.dispatcher.withdraw(run)
             raise
@@ -169,11 +171,11 @@ class Daemon:
 
     async def load_run(self, uid: str) -> StoredRun:
         """Return what the history knows of a run, or refuse an unknown one."""
-        return await self._recording.perform(lambda writer: writer.load_run(uid))
+        return await self.ask(lambda writer: writer.load_run(uid))
 
-    async def finished_tasks(self, uid: str) -> tuple[FinishedTask, ...]:
-        """Return the tasks that a retry of the run must not execute again."""
-        return await self._recording.perform(lambda writer: writer.load_finished_tasks(uid))
+    async def ask(self, question: Callable[[Writer], T]) -> T:
+        """Return what the history answers, with everything in it that was told before."""
+        return await self._recording.perform(question)
 
     async def adopt_local(self, uid: str) -> None:
         """Record a run that was made in a terminal; its order tells what, its journal how it went."""

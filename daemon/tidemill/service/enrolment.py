@@ -114,6 +114,7 @@ class Enrolment:
             dict(file.good.sources),
             file.good.id,
             kept={path: str(self._sources.path(digest)) for path, digest in file.good.sources.items()},
+            code={**file.good.manifest.code, **manifest.code},
             root=self._root,
         )
         flow.paused_at = self._paused.pop(manifest.name, None)
@@ -167,7 +168,9 @@ def _write(
 
 
 def _add_version(writer: Writer, version: Version) -> None:
-    writer.add_version(version.id, version.manifest.hash, version.sources)
+    flows = version.manifest.flows
+    code = {"": version.manifest.code} | {flow.name: flow.code for flow in flows if flow.code}
+    writer.add_version(version.id, version.manifest.hash, version.sources, code if any(code.values()) else None)
 
 
 def _zoned(flow: FlowManifest, timezone: str | None) -> FlowManifest:

@@ -26,10 +26,7 @@ Left = tuple[StoredRun, tuple[FinishedTask, ...]]
 
 def load_left(writer: Writer) -> list[Left]:
     """Return every run that has no end."""
-    return [
-        (run, writer.load_finished_tasks(run.parent) if run.trigger == Trigger.RETRY and run.parent else ())
-        for run in writer.load_live()
-    ]
+    return [(run, writer.load_resume(run.uid) if run.trigger == Trigger.RETRY else ()) for run in writer.load_live()]
 
 
 class Recovery:

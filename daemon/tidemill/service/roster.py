@@ -20,6 +20,8 @@ class KnownFlow:
     """Real path of each source file to the file that keeps its inspected text."""
     root: str = ""
     """The watched folder's real path."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Marks of the code of the tasks that its runs may come to, by their names."""
     paused_at: int | None = None
     schedules: dict[int, ScheduleSpec] = field(default_factory=dict)
     """Schedule ids of the history to what they say."""

@@ -1,42 +1,26 @@
-"""``retry``: a new run of an old one, from the tasks that did not complete."""
+"""``retry``: a new run of an old one, from the tasks that did not complete, or from one that a person names."""
 
 from tidemill.control.protocol import Message
 from tidemill.control.requests import Request
-from tidemill.domain.errors import Refused
 from tidemill.domain.outcomes import Trigger
-from tidemill.domain.states import State
-from tidemill.history.records import StoredRun
 from tidemill.service.daemon import Daemon
 from tidemill.service.handlers.wait import until_ended
+from tidemill.service.retrying import plan_retry
 
 
 async def answer(daemon: Daemon, request: Request) -> Message:
-    """Record a run that takes over the finished tasks of its parent and executes the rest."""
-    uid = request.text("run")
-    active = daemon.dispatcher.find(uid)
-    if active is not None and not active.ended:
-        raise Refused(f"the run {uid} is still going; cancel it first with: tidemill cancel {uid}")
-    parent = await daemon.load_run(uid)
-    if parent.root is not None:
-        raise Refused(_of_subflow(parent, await daemon.load_run(parent.root)))
-    if parent.state is State.COMPLETED:
-        raise Refused(
-            f"the run {uid} completed; there is nothing to retry. Run the flow anew: tidemill run {parent.flow}"
-        )
-    flow = daemon.flow(parent.flow)
-    run = daemon.new_run(flow, parent.parameters, Trigger.RETRY)
-    run.parent, run.attempt, run.scheduled_for = uid, parent.attempt + 1, parent.scheduled_for
-    run.resume = await daemon.finished_tasks(uid)
+    """Record a run that takes over the finished tasks of its parent and executes the rest; with ``plan``, only tell."""
+    plan = await plan_retry(daemon, request.text("run"), request.optional_text("from"))
+    told = plan.told()
+    if request.flag("plan"):
+        return {"run": None, **told}
+    parent = plan.parent
+    run = daemon.new_run(plan.flow, parent.parameters, Trigger.RETRY)
+    run.parent, run.attempt, run.scheduled_for = parent.uid, parent.attempt + 1, parent.scheduled_for
+    run.resume = plan.finished
     ended = daemon.waiters.expect(run.uid) if request.flag("wait") else None
-    await daemon.record(run)
+    await daemon.record(run, lambda writer, new: writer.add_retry(new, plan.restart, plan.notes()))
     if ended is None:
-        return {"run": run.uid}
-    await request.progress({"run": run.uid})
+        return {"run": run.uid, **told}
+    await request.progress({"run": run.uid, **told})
     return await until_ended(daemon, run.uid, ended)
-
-
-def _of_subflow(child: StoredRun, root: StoredRun) -> str:
-    told = f"the run {child.uid} is a sub-flow of the run {root.uid}"
-    if root.state is State.COMPLETED:
-        return f"{told}, which completed; there is nothing to retry. Run that flow anew: tidemill run {root.flow}"
-    return f"{told}; retry that one with: tidemill retry {root.uid}"
