@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_in_the_middle_of_its_code_says_that_its_hooks_are_
         from tidemill import flow
         @flow(on_failure=[lambda *_: print("called")])
         def etl():
-            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             time.sleep(60)
         """,
     )
