@@ -1,14 +1,12 @@
 """Histories to test on: SQLite in a temporary folder, and a real PostgreSQL server where one is installed."""
 
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from result_servers import PostgresServer
 from tidemill.domain.events import Event
 from tidemill.history.database import Database, open_database
 from tidemill.history.pen import Pen
@@ -22,34 +20,15 @@ NOON = 1_700_000_000_000_000
 SECOND = 1_000_000
 
 
-def _programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "/nowhere")]
-    return found[-1].parent if found[-1].exists() else None
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed here; the history is tested on SQLite only")
-    pytest.importorskip("psycopg")
-    folder = Path(tempfile.mkdtemp(prefix="tidemill-pg-"))
-    as_user: list[str] = []
-    if os.getuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    data = folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-A", "trust", "-U", "tester", "-E", "UTF8", "--no-sync"]
-    control = [*as_user, programs / "pg_ctl", "-D", data, "-w"]
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*as_user, *initdb], check=True, capture_output=True, cwd="/")
-    subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], check=True, capture_output=True, cwd="/")
+    server = PostgresServer()
+    server.start()
     try:
-        yield f"postgresql+psycopg://tester@/postgres?host={folder}"
+        yield server.url.replace("postgresql:", "postgresql+psycopg:")
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], capture_output=True, cwd="/", check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
 class Lab:

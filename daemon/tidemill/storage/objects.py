@@ -21,7 +21,7 @@ _CODE: Final = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]*)</Message>")
 _METADATA: Final = re.compile(r"169\.254\.169\.254|metadata\.google\.internal|169\.254\.170\.2")
 _ADDRESS: Final = re.compile(r" ?https?://\S+")
-_PASSING: Final = frozenset({408, 425, 429})
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CREDENTIALS: Final = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -89,7 +89,7 @@ class Bucket:
         if number == 404:
             what = "there is no such bucket or container" if is_writing else "there is no such object"
             return Setback(f"{what} ({reason})", is_passing=False)
-        return Setback(reason, is_passing=number >= 500 or number in _PASSING)
+        return Setback(reason, is_passing=number in _PASSING)
 
 
 def _is_transport(text: str) -> bool:

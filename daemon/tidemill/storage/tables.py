@@ -1,6 +1,8 @@
 """The table that DatabaseResult writes to. SQLAlchemy lives and ends here, and is imported with the first result."""
 
+import os
 import time
+import weakref
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +45,7 @@ class ResultTable:
     def __init__(self, url: str, name: str, timeout: float) -> None:
         self._timeout = timeout
         self._engine = _open(url)
+        weakref.finalize(self, _close, self._engine, os.getpid())
         schema, _, plain = name.rpartition(".")
         self._table = Table(
             plain,
@@ -130,6 +133,12 @@ class ResultTable:
     def _fetch(self, statement: Any) -> Any:
         with self._engine.connect() as connection:
             return connection.execute(statement).one_or_none()
+
+
+def _close(engine: Engine, pid: int) -> None:
+    """Take leave of the server; what a forked process inherited is not its to close."""
+    if os.getpid() == pid:
+        engine.dispose()
 
 
 def _open(url: str) -> Engine:
