@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from tidemill.cli.fields import print_heading, print_text
+from tidemill.cli.phrasing import duration, moment
 from tidemill.cli.terminal import neutral, say
 
 Record = dict[str, Any]
@@ -25,12 +26,20 @@ def print_errors(run: Record, tasks: Sequence[Record], most: int | None = MOST_E
     for task in bad[:most]:
         label = task["name"] if bearers[task["name"]] == 1 else f"{task['name']} (#{task['index']})"
         for attempt in task.get("failed_attempts") or ():
-            say(f"\n{neutral(label)}, try {attempt['attempt']}: {neutral(error_line(attempt['error']))}")
+            told = f"{neutral(error_line(attempt['error']))}{_waited(attempt)}"
+            say(f"\n{neutral(label)}, try {attempt['attempt']}: {told}")
         if task["state"] not in _NO_TRACEBACK:
             print_traceback(label, task["error"])
     if most is not None and len(bad) > most:
         hint = f"tidemill show {run['id']} {states_told(bad[most:])}--all"
         say(f"\n{len(bad) - most} more tasks have errors; all of them: {hint}")
+
+
+def _waited(attempt: Record) -> str:
+    """Return how long the next attempt was waited for, where it was."""
+    ended, begins = moment(attempt.get("finished_at")), moment(attempt.get("next_at"))
+    seconds = (begins - ended).total_seconds() if ended is not None and begins is not None else 0.0
+    return f" (the next {duration(seconds)} later)" if seconds >= 0.001 else ""
 
 
 def states_told(bad: Iterable[Record]) -> str:

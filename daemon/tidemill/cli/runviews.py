@@ -56,6 +56,7 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("error", Cell(run["error"], "red") if run["error"] else None),
         ("note", run.get("note")),
         ("trigger", run["trigger"] + _origin(run)),
+        ("attempt", _attempt(run)),
         ("parameters", parameters),
         ("due", exact(moment(run["scheduled_for"]), now)),
         ("queued", exact(moment(run["queued_at"]), now)),
@@ -66,6 +67,12 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("version", (run["version"] or "")[:12]),
         ("log", f"tidemill logs {run['id']}"),
     ]
+
+
+def _attempt(run: Record) -> str | None:
+    """Return which attempt of the flow this is, where it was tried again within the run."""
+    is_retry = run["parent"] and not run["root"]
+    return str(run["attempt"]) if run["attempt"] > 1 and not is_retry else None
 
 
 def _origin(run: Record) -> str:
