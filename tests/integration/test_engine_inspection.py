@@ -425,7 +425,7 @@ def test_a_mapped_task_is_part_of_the_implicit_flow_in_place_of_the_task_it_is_m
             "task t has the condition any_failed and depends on nothing",
             3,
         ),
-        ("@task\ndef t(a, b): ...\nu = t.map(a=[1], b=[1, 2])", "mapped over a (1 items) and b (2 items)", 5),
+        ("@task\ndef t(a, b): ...\nu = t.map(a=[1], b=[1, 2])", "mapped over a (1 item) and b (2 items)", 5),
         ("@task\ndef t(a): ...\nu = t.map(a={1})", "a set, which has no order to resume by", 5),
         ("@task\ndef t(a): ...\nf = Flow('f', tasks=[t], reference_tasks=['u'])", "depends on 'u'", 5),
     ],

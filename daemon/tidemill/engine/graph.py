@@ -165,7 +165,7 @@ def _check_lengths(node: Node, line: int) -> None:
 def same_length(owner: str, lengths: Mapping[str, int]) -> None:
     """Refuse, with both lengths, lists that *owner* is mapped over together and that differ in length."""
     if len(set(lengths.values())) > 1:
-        told = " and ".join(f"{name} ({length} items)" for name, length in lengths.items())
+        told = " and ".join(f"{name} ({length} item{'s' * (length != 1)})" for name, length in lengths.items())
         raise DefinitionError(f"task {owner} is mapped over {told}: they must have the same length")
 
 

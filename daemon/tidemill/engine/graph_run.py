@@ -1,14 +1,13 @@
 """Carries a graph: what is ready begins, what waits is released, what cannot begin any more is said to."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.states import State
+from tidemill.domain.states import SUCCESSES, State
 from tidemill.engine.failures import describe
 from tidemill.engine.graph import Graph, Node
 from tidemill.engine.interrupts import Cancelled
@@ -49,7 +48,7 @@ class GraphRun:
                 self._take_over(node)
         ended = [node for node in self.graph.nodes if self.task_runs[node.index].has_ended]
         roots = [node for node in self.graph.nodes if not node.upstream and not self.task_runs[node.index].has_ended]
-        ready = self._settle(ended) + self._release(roots)
+        ready = [call for node in ended for call in self._settle(node)] + self._release(roots)
         self._run.pool.work(ready, self._is_done)
         if self._broken is not None:
             raise self._broken
@@ -109,12 +108,12 @@ class GraphRun:
                 task_run.kwargs = self._supply.arguments(node)
             except Exception as error:
                 end(task_run, State.FAILED, describe(error))
-                return self._settle([node])
+                return self._settle(node)
             if node.positional:
                 task_run.args = tuple(task_run.kwargs.pop(name) for name in node.positional if name in task_run.kwargs)
         delay = advance(task_run)
         if delay is None:
-            return self._settle([node])
+            return self._settle(node)
         self._run.pool.put_later(delay, self._call(node))
         return []
 
@@ -125,14 +124,14 @@ class GraphRun:
             columns, shared = supply.columns(node), supply.arguments(node)
         except Exception as error:
             end(task_run, State.FAILED, describe(error))
-            return self._settle([node])
+            return self._settle(node)
         upstream = partial(supply.item_upstream, node) if self._doubtful[node.index] else None
         mapped = MappedRun(node, task_run, columns, shared, upstream, keeps_values=self._is_used(node))
         supply.items[node.index] = mapped
         mapped.begin()
         if not mapped.length:
             mapped.finish()
-            return self._settle([node])
+            return self._settle(node)
         return [partial(self._perform, self._carry_item, mapped, None)] * min(self._run.pool.limit, mapped.length)
 
     def _carry_item(self, mapped: MappedRun, item: Item | None) -> list[Call]:
@@ -149,7 +148,7 @@ class GraphRun:
             self._run.pool.put_later(delay, partial(self._perform, self._carry_item, mapped, item))
         elif mapped.count(item):
             mapped.finish()
-            return self._settle([mapped.node])
+            return self._settle(mapped.node)
         if self._run.pool.has_waiting:
             # Others have waited longer than the next item.
             self._run.pool.put(following)
@@ -164,26 +163,28 @@ class GraphRun:
         taken = (place for other in below for place in places_in([*other.fed.values(), *other.mapped.values()]))
         return any(place == node.index for place in taken)
 
-    def _settle(self, ended: Iterable[Node]) -> list[Call]:
-        """Count nodes that have ended, and return the calls of those that can begin now."""
-        return self._release([free for node in ended for free in self._count(node)])
+    def _settle(self, node: Node) -> list[Call]:
+        """Count a node that has ended, and return the calls of those that can begin now."""
+        free = self._count(node)
+        return self._release(free) if free else []
 
-    def _release(self, free: Iterable[Node]) -> list[Call]:
+    def _release(self, free: list[Node]) -> list[Call]:
         """Return the calls of nodes that wait for nothing any more; of those that do not begin, see who waits."""
         released: list[Call] = []
-        waiting = deque(free)
-        while waiting:
-            node = waiting.popleft()
-            if self._admits(node):
+        for node in free:
+            if not self._doubtful[node.index] or self._admits(node):
                 released.append(self._call(node))
             else:
-                waiting.extend(self._count(node))
+                # The loop goes on with them.
+                free += self._count(node)
         return released
 
     def _count(self, node: Node) -> list[Node]:
         """Count a node as ended, and return those that wait for nothing any more."""
-        items = self._supply.items.get(node.index)
-        good = self.task_runs[node.index].state.is_success and (items is None or items.is_whole)
+        good = self.task_runs[node.index].state in SUCCESSES
+        if good and node.mapped:
+            # Items may have been skipped, and each has its own item below it.
+            good = self._supply.items[node.index].is_whole
         free: list[Node] = []
         with self._lock:
             self._left -= 1
@@ -196,9 +197,9 @@ class GraphRun:
         return free
 
     def _admits(self, node: Node) -> bool:
-        """Tell whether a node begins; say of one that does not why, and end it."""
+        """Tell whether a doubtful node begins; say of one that does not why, and end it."""
         supply = self._supply
-        if not self._doubtful[node.index] or any(supply.items[index].length for index in supply.in_step(node)):
+        if any(supply.items[index].length for index in supply.in_step(node)):
             # The items of one that takes those of another in step are asked for themselves.
             return True
         refused = refusal(self._run, node.name, node.condition, supply.upstream(node))
