@@ -32,6 +32,7 @@ _HOMES = {
     "every": "domain.schedules",
     "flow": "authoring.flows",
     "get_run_logger": "authoring.context",
+    "tags": "authoring.tagging",
     "task": "authoring.tasks",
     "unmapped": "authoring.mapping",
 }
@@ -46,6 +47,9 @@ def __getattr__(name: str) -> object:
         return _import("domain.version").VERSION
     home = _HOMES.get(name)
     if home is None:
+        reason = _import("authoring.unsupported").NAMES.get(name)
+        if reason is not None:
+            raise ImportError(f"{__name__}.{name} is not supported: {reason}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if home.startswith("authoring."):
         _import("authoring.calling").install(_load_engine)
@@ -57,6 +61,18 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """Show the façade's names to people who explore it."""
     return sorted({*globals(), *_HOMES})
+
+
+class _Behind:
+    """Stands behind all other finders of modules; what they all missed may have a reason to be missing."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None) -> None:  # noqa: ANN001
+        if name.startswith(__name__ + "."):
+            _import("authoring.unsupported").refuse(name)
+
+
+sys.meta_path.append(_Behind)
 
 
 def _load_engine():  # noqa: ANN202 - typed where it is used

@@ -12,6 +12,7 @@ from tidemill.authoring.mapping import unmapped as unmapped
 from tidemill.authoring.parameters import Parameter as Parameter
 from tidemill.authoring.states import State as State
 from tidemill.authoring.states import StateType as StateType
+from tidemill.authoring.tagging import tags as tags
 from tidemill.authoring.tasks import Task as Task
 from tidemill.authoring.tasks import task as task
 from tidemill.domain.conditions import Condition as Condition

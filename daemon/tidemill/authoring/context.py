@@ -57,6 +57,8 @@ class LiveRun(Protocol):
 
 CURRENT_RUN: Final[ContextVar[LiveRun | None]] = ContextVar("tidemill_run", default=None)
 CURRENT_TASK: Final[ContextVar[TaskContext | None]] = ContextVar("tidemill_task", default=None)
+CURRENT_TAGS: Final[ContextVar[tuple[str, ...]]] = ContextVar("tidemill_tags", default=())
+"""Tags that everything gets which is called here."""
 
 RUN_LOGGER: Final = "tidemill.run"
 
@@ -64,6 +66,12 @@ RUN_LOGGER: Final = "tidemill.run"
 def logged_as(run: RunContext, task: str) -> str:
     """Return how the log names a task: a run that another one called shares the log of that one."""
     return task if run.parent is None else f"{run.run_id}/{task}"
+
+
+def with_current_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *tags* and those that everything gets which is called here."""
+    current = CURRENT_TAGS.get()
+    return tuple(sorted({*tags, *current})) if current else tags
 
 
 def current_run() -> RunContext:

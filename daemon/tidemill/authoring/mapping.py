@@ -32,6 +32,17 @@ class AllowFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Quoted:
+    """A value that is handed on as it is: nobody looks for futures in it."""
+
+    value: Any
+
+    def unquote(self) -> Any:
+        """Return the value."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
 class Mapped:
     """A task of a declared graph runs once for each element: of a list, or of what a task returns."""
 
@@ -49,6 +60,11 @@ def unmapped(value: Any) -> Unmapped:
 def allow_failure(value: Any) -> AllowFailure:
     """Let a task that takes *value* run also where the task behind it failed."""
     return AllowFailure(value)
+
+
+def quote(value: Any) -> Quoted:
+    """Let a task take *value* as it is, without a search for futures in it; the task calls ``.unquote()``."""
+    return Quoted(value)
 
 
 def is_mapped_over(value: Any) -> bool:

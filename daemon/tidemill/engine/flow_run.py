@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
+from tidemill.authoring.signatures import MISSING
 from tidemill.authoring.states import FailedRun
 from tidemill.domain.errors import GiveUp, Retry
 from tidemill.domain.events import RunRetrying
@@ -21,7 +22,9 @@ from tidemill.engine.hooks import call_flow_hooks
 from tidemill.engine.invocation import Invocation, Steps, carry
 from tidemill.engine.parameters import check_parameters, flow_parameters
 from tidemill.engine.run import Run
+from tidemill.engine.task_run import claim_slots
 from tidemill.engine.verdicts import Verdict, judge_interruption, returned_state
+from tidemill.limits.here import HERE
 
 if TYPE_CHECKING:
     from tidemill.engine.retrying import Retries
@@ -39,7 +42,12 @@ class Prepared:
 def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
     """Build the flow's graph and convert its parameters, or refuse what cannot be run."""
     graph = None if isinstance(flow, FunctionFlow) else build_graph(flow)
-    return Prepared(flow, graph, check_parameters(flow, flow_parameters(flow, graph), given))
+    asked = flow_parameters(flow, graph)
+    values = check_parameters(flow, asked, given)
+    if isinstance(flow, FunctionFlow):
+        defaults = {parameter.name: parameter.default for parameter in flow.signature.parameters}
+        values = {**{name: value for name, value in defaults.items() if value is not MISSING}, **values}
+    return Prepared(flow, graph, values)
 
 
 class FlowCall(Invocation):
@@ -54,6 +62,8 @@ class FlowCall(Invocation):
         self.retries: Retries | None = None
         self.since = run.now()
         self.verdict = Verdict(State.CANCELLED)
+        if run.parent is not None and self.flow.options.tags and HERE.place is not None:
+            self.claim = claim_slots(run, self.flow.options.tags, f"flow {self.flow.name}")
 
     @property
     def flow(self) -> Flow:
@@ -63,6 +73,9 @@ class FlowCall(Invocation):
     def begin(self) -> Steps:
         """Return the steps from its first attempt to its end."""
         run, flow = self.run, self.flow
+        if self.claim is not None:
+            yield from self.claim.wait()
+            run.grips = self.claim.grips
         if "on_running" in flow.options.hooks:
             call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING)))
         while True:
@@ -86,6 +99,7 @@ class FlowCall(Invocation):
     def abandon(self, late: BaseException | None = None) -> None:
         """Come to an end between two steps; *late* is what tore the engine out of one."""
         self.verdict = judge_interruption(self.run) or Verdict(State.CANCELLED, exception=late)
+        self._release_slots()
 
     def expire(self, warden: Any) -> None:
         """Come to an end, with everything it has begun: its time is up."""
@@ -96,7 +110,12 @@ class FlowCall(Invocation):
         flow, verdict = self.flow, self.verdict
         if flow.options.hooks:
             call_flow_hooks(flow, self.run, returned_state(verdict))
+        self._release_slots()
         return verdict
+
+    def _release_slots(self) -> None:
+        if self.claim is not None:
+            self.claim.release()
 
     def _aim(self) -> GraphRun | None:
         """Say what is to be called."""

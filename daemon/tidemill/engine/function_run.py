@@ -1,8 +1,10 @@
 """Tasks that are called or submitted inside a run: each becomes a task run, in the order of the calls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from tidemill.authoring.context import CURRENT_TAGS, with_current_tags
 from tidemill.authoring.mapping import Mapped
 from tidemill.authoring.parameters import Parameter
 from tidemill.authoring.states import State as ReturnedState
@@ -25,8 +27,11 @@ def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, An
     definition = definition_of(task)
     if definition.bound:
         args, kwargs = _with_bound(run, task, args, kwargs)
+    options = definition.options
+    if CURRENT_TAGS.get():
+        options = replace(options, tags=with_current_tags(options.tags))
     with run.lock:
-        task_run = TaskRun(run, definition.name, definition.options, code_of(task), task)
+        task_run = TaskRun(run, definition.name, options, code_of(task), task)
         run.task_runs.append(task_run)
     if wait_for is not None or run.has_promises:
         task_run.upstream = given(args, kwargs, wait_for)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tidemill.authoring.context import RunContext
+from tidemill.authoring.context import RunContext, with_current_tags
 from tidemill.authoring.flow_options import FlowOptions
 from tidemill.authoring.flow_runs import FlowRun, TaskOutcome
 from tidemill.domain.errors import TidemillError
@@ -37,7 +37,7 @@ class InMemory:
 def local_run(name: str, file: str, options: FlowOptions | None, parameters: Mapping[str, Any] | None = None) -> Run:
     """Return a run for the flow or task *name* of *file*."""
     folder = Path(file).parent if file and not file.startswith("<") else Path.cwd()
-    tags = options.tags if options else ()
+    tags = with_current_tags(options.tags if options else ())
     context = RunContext(new_run_id(), name, dict(parameters or {}), folder=folder.resolve(), tags=tags)
     run = Run(context, Nowhere(), InMemory(), max_workers=(options and options.max_workers) or 4)
     run.is_local = True

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tidemill.authoring.context import with_current_tags
 from tidemill.authoring.flows import FunctionFlow
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.errors import TidemillError
@@ -83,7 +84,7 @@ def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
         parameters=prepared.parameters,
         attempt=1,
         parent=outer.context.run_id,
-        tags=flow.options.tags,
+        tags=with_current_tags(flow.options.tags),
     )
     run = task_run.child = outer.child(context, task_run.index)
     run.use(flow.options.task_runner)

@@ -1,0 +1,6 @@
+"""What is going on where the code runs: ``from tidemill.context import get_run_context, tags``."""
+
+from tidemill.authoring.tagging import tags
+from tidemill.engine.run_contexts import FlowRunContext, MissingContextError, TaskRunContext, get_run_context
+
+__all__ = ["FlowRunContext", "MissingContextError", "TaskRunContext", "get_run_context", "tags"]

@@ -1,0 +1,19 @@
+"""Waiting for submitted tasks: ``from tidemill.futures import as_completed, wait``."""
+
+from tidemill.engine.future_lists import DoneAndNotDone as DoneAndNotDoneFutures
+from tidemill.engine.future_lists import FutureList, as_completed, resolve_futures_to_states, wait
+from tidemill.engine.futures import Future
+
+PrefectFuture = Future
+PrefectFutureList = FutureList
+
+__all__ = [
+    "DoneAndNotDoneFutures",
+    "Future",
+    "FutureList",
+    "PrefectFuture",
+    "PrefectFutureList",
+    "as_completed",
+    "resolve_futures_to_states",
+    "wait",
+]

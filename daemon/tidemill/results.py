@@ -1,0 +1,6 @@
+"""The handlers that keep what tasks return: ``from tidemill.results import LocalResult``."""
+
+from tidemill import CloudResult, DatabaseResult, LocalResult
+from tidemill.storage.places import ResultError, ResultHandler, ResultPlace
+
+__all__ = ["CloudResult", "DatabaseResult", "LocalResult", "ResultError", "ResultHandler", "ResultPlace"]

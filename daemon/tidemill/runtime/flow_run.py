@@ -1,0 +1,9 @@
+"""The run of the flow that the code is part of: ``flow_run.id``, ``flow_run.parameters`` and so on."""
+
+from typing import Any
+
+from tidemill.engine.run_contexts import describe_flow_run
+
+
+def __getattr__(name: str) -> Any:
+    return describe_flow_run(name)

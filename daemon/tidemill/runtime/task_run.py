@@ -1,0 +1,9 @@
+"""The run of the task that the code is part of: ``task_run.id``, ``task_run.run_count`` and so on."""
+
+from typing import Any
+
+from tidemill.engine.run_contexts import describe_task_run
+
+
+def __getattr__(name: str) -> Any:
+    return describe_task_run(name)

@@ -1,0 +1,7 @@
+"""Where submitted tasks are executed: ``@flow(task_runner=ThreadPoolTaskRunner(max_workers=8))``."""
+
+from tidemill.engine.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+
+ConcurrentTaskRunner = ThreadPoolTaskRunner
+
+__all__ = ["ConcurrentTaskRunner", "ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]

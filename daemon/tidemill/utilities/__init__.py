@@ -1,0 +1,1 @@
+"""Modules that Prefect's users import from this place."""

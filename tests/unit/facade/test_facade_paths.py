@@ -1,0 +1,149 @@
+"""The import paths of Prefect, with one word changed, and what is refused there."""
+
+import importlib
+import logging
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+import tidemill
+from tidemill import flow, task
+from tidemill.authoring.unsupported import MODULES, NAMES
+from tidemill.context import FlowRunContext, MissingContextError, TaskRunContext, get_run_context, tags
+from tidemill.domain.errors import ScheduleError
+from tidemill.logging import disable_run_logger, get_run_logger
+from tidemill.runtime import deployment, flow_run, task_run
+from tidemill.schedules import Cron, Interval, RRule, cron, every
+from tidemill.utilities.annotations import quote
+
+PATHS = {
+    "tidemill": "Flow State Task allow_failure flow get_run_logger tags task unmapped",
+    "tidemill.cache_policies": "DEFAULT INPUTS NO_CACHE RUN_ID TASK_SOURCE CachePolicy",
+    "tidemill.context": "FlowRunContext TaskRunContext get_run_context tags",
+    "tidemill.exceptions": "CancelledRun CrashedRun FailedRun MissingResult ParameterTypeError PrefectException",
+    "tidemill.filesystems": "LocalFileSystem",
+    "tidemill.flows": "Flow flow",
+    "tidemill.futures": "PrefectFuture PrefectFutureList as_completed resolve_futures_to_states wait",
+    "tidemill.logging": "disable_run_logger get_logger get_run_logger",
+    "tidemill.results": "CloudResult DatabaseResult LocalResult",
+    "tidemill.runtime": "deployment flow_run task_run",
+    "tidemill.schedules": "Cron Interval RRule",
+    "tidemill.serializers": "CompressedSerializer JSONSerializer PickleSerializer",
+    "tidemill.states": "Cancelled Completed Crashed Failed Pending Running State StateType raise_state_exception",
+    "tidemill.task_runners": "ConcurrentTaskRunner ProcessPoolTaskRunner ThreadPoolTaskRunner",
+    "tidemill.tasks": "Task exponential_backoff task task_input_hash",
+    "tidemill.testing.utilities": "prefect_test_harness",
+    "tidemill.transactions": "CommitMode IsolationLevel get_transaction transaction",
+    "tidemill.utilities.annotations": "allow_failure quote unmapped",
+}
+
+
+@pytest.mark.parametrize(("path", "names"), PATHS.items())
+def test_prefect_s_import_paths_are_here(path, names):
+    module = importlib.import_module(path)
+
+    assert [name for name in names.split() if not hasattr(module, name)] == []
+    assert set(getattr(module, "__all__", ())) <= set(dir(module)) | set(tidemill.__all__)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_that_is_not_supported_says_what_to_do_instead(module):
+    with pytest.raises(ModuleNotFoundError, match=rf"tidemill\.{module} is not supported: ."):
+        importlib.import_module(f"tidemill.{module}")
+    with pytest.raises(ModuleNotFoundError, match=rf"tidemill\.{module} is not supported: ."):
+        importlib.import_module(f"tidemill.{module}.below")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_not_supported_says_what_to_do_instead(name):
+    with pytest.raises(ImportError, match=rf"tidemill\.{name} is not supported: ."):
+        getattr(tidemill, name)
+
+
+def test_what_never_was_is_missed_in_python_s_own_words():
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'tidemill\.nonsense'"):
+        importlib.import_module("tidemill.nonsense")
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tidemill.nonsense
+
+
+def test_each_path_can_be_the_first_import_of_a_program():
+    for path in PATHS:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", f"import {path}, tidemill.flows as f; print(f.flow(lambda: 3, name='x')())"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("3\n", ""), path
+
+
+def test_facts_of_the_run_are_there_inside_and_absent_outside():
+    @task(task_run_name="look-{x}", tags=["own"])
+    def look(x):
+        context = TaskRunContext.get()
+        return task_run.name, task_run.parameters, task_run.run_count, task_run.tags, context.task.name
+
+    @flow(flow_run_name="run-{n}")
+    def inner(n: int = 3):
+        return flow_run.name, flow_run.parameters, flow_run.parent_flow_run_id, flow_run.root_flow_run_id
+
+    @flow
+    def outer():
+        with tags("outer"), tags("inner"):
+            facts = look(5)
+        assert get_run_context().flow_run.id == flow_run.id == FlowRunContext.get().flow_run.id
+        assert task_run.id is None
+        return flow_run.id, facts, inner()
+
+    run_id, facts, (name, parameters, parent, root) = outer()
+
+    assert facts == ("look-5", {"x": 5}, 1, ["inner", "outer", "own"], "look")
+    assert (name, parameters, parent, root) == ("run-3", {"n": 3}, run_id, run_id)
+    assert (flow_run.id, flow_run.parameters, flow_run.tags, task_run.run_count) == (None, {}, [], 0)
+    assert deployment.id is None
+    with pytest.raises(MissingContextError, match="no run is going on"):
+        get_run_context()
+    with pytest.raises(AttributeError, match="no fact 'nonsense'; known are"):
+        _ = flow_run.nonsense
+
+
+def test_schedules_under_prefect_s_names_are_ours():
+    assert Cron("0 2 * * *", timezone="Europe/Berlin") == cron("0 2 * * *", timezone="Europe/Berlin")
+    assert Interval(timedelta(minutes=5)) == Interval(300) == every(minutes=5)
+    with pytest.raises(ScheduleError, match="RRule schedules are not supported"):
+        RRule("FREQ=DAILY")
+    with pytest.raises(ScheduleError, match="day_or=False is not supported"):
+        Cron("0 2 1 * 1", day_or=False)
+
+
+def test_the_run_s_logger_can_be_silenced(caplog):
+    with caplog.at_level(logging.INFO), disable_run_logger():
+        get_run_logger().warning("never")
+    with caplog.at_level(logging.INFO):
+        get_run_logger().warning("heard")
+
+    assert caplog.messages == ["heard"]
+
+
+def test_a_quoted_value_is_handed_on_as_it_is():
+    @task
+    def take(x):
+        return x.unquote()
+
+    @flow
+    def etl():
+        return take.submit(quote([1, 2])).result()
+
+    assert etl() == [1, 2]
+
+
+def test_serving_and_deploying_say_what_to_do_instead():
+    @flow
+    def etl(): ...
+
+    for call in (etl.serve, etl.deploy):
+        with pytest.raises(tidemill.TidemillError, match="put its file into the watched folder"):
+            call(name="x")
