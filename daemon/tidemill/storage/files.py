@@ -17,7 +17,7 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and durably. Raises Setback."""
     draft = _draft(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             with draft.open("wb") as file:
                 file.write(data)
@@ -37,7 +37,7 @@ def link_file(source: Path, path: Path) -> None:
     """Let *path* be the same file as *source*, or a copy where the file system has no such thing. Raises Setback."""
     draft = _draft(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             try:
                 draft.hardlink_to(source)
@@ -68,6 +68,15 @@ def setback(error: OSError) -> Setback:
 
     name = errno.errorcode.get(error.errno or 0, "")
     return Setback(error.strerror or str(error), is_passing=name in _PASSING)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Setback(
+            f"{error.filename} is a file, or lies below one, and cannot be a folder", is_passing=False
+        ) from None
 
 
 def _draft(path: Path) -> Path:

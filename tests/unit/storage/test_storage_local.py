@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_reason(place):
     place.folder.mkdir()
     (place.folder / "out").write_text("in the way")
 
-    with pytest.raises(ResultError, match=r"cannot be written to .*/out/.*: (Not a directory|File exists)$"):
+    with pytest.raises(ResultError, match=r"cannot be written to .*/out/.*/out is a file, or lies below one"):
         LocalResult("out").write(1, place)
 
 
