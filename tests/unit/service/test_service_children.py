@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from tidemill.control.requests import Request
+from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.errors import Refused
 from tidemill.domain.states import State
 from tidemill.history.records import StoredRun
-from tidemill.service.handlers import cancel, retry
+from tidemill.service.handlers import cancel, retry, wait
+from tidemill.service.waiting import Waiters
 
 ROOT, CHILD = "k3f0000000", "aaa0000000"
 
@@ -56,3 +58,29 @@ def test_a_sub_flow_whose_run_completed_all_the_same_is_not_sent_to_a_retry_that
         "the run aaa0000000 is a sub-flow of the run k3f0000000, which completed; there is nothing to retry."
         " Run that flow anew: tidemill run nightly"
     )
+
+
+def test_who_waits_for_a_sub_flow_is_told_its_end_when_its_run_has_ended():
+    runs = {CHILD: stored(CHILD, "load", State.RUNNING, ROOT), ROOT: stored(ROOT, "nightly", State.RUNNING)}
+    live = ActiveRun(ROOT, "nightly", state=State.RUNNING)
+    told = []
+
+    async def load_run(uid):
+        return runs[uid]
+
+    async def ask():
+        async def tell(message):
+            told.append(message)
+            runs[CHILD] = stored(CHILD, "load", State.FAILED, ROOT)
+            live.state = State.COMPLETED
+            daemon.waiters.ended(live)
+
+        daemon = SimpleNamespace(
+            dispatcher=SimpleNamespace(find={ROOT: live}.get), load_run=load_run, waiters=Waiters()
+        )
+        return await wait.answer(daemon, Request("wait", {"run": CHILD}, 0, tell))
+
+    assert asyncio.run(ask()) == {"run": CHILD, "state": "failed"}
+    assert told == [{"run": CHILD}]
+    assert asyncio.run(ask()) == {"run": CHILD, "state": "failed"}
+    assert len(told) == 1

@@ -9,14 +9,17 @@ from tidemill.service.daemon import Daemon
 
 
 async def answer(daemon: Daemon, request: Request) -> Message:
-    """Answer with the state the run ended in."""
+    """Answer with the state the run ended in; a sub-flow has surely ended when the run has that carries it."""
     uid = request.text("run")
-    active = daemon.dispatcher.find(uid)
-    if active is None or active.ended:
+    stored = await daemon.load_run(uid)
+    carrier = stored.root or uid
+    active = daemon.dispatcher.find(carrier)
+    if active is None or active.ended or stored.state.is_terminal:
         return {"run": uid, "state": str((await daemon.load_run(uid)).state)}
-    ended = daemon.waiters.expect(uid)
+    ended = daemon.waiters.expect(carrier)
     await request.progress({"run": uid})
-    return await until_ended(daemon, uid, ended)
+    answered = await until_ended(daemon, carrier, ended)
+    return answered if carrier == uid else {"run": uid, "state": str((await daemon.load_run(uid)).state)}
 
 
 async def until_ended(daemon: Daemon, uid: str, ended: asyncio.Future[State]) -> Message:
