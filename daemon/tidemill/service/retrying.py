@@ -1,7 +1,7 @@
 """What a retry takes over, what it runs again and what may surprise, judged before anything is recorded."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,31 +119,37 @@ def _of_subflow(child: StoredRun, root: StoredRun) -> str:
 
 def _warnings(flow: KnownFlow, parent: StoredRun, past: Sequence[Past]) -> list[str]:
     """Return what to tell of finished tasks whose code may have changed since."""
-    changed: dict[str, None] = {}
-    unknown: dict[str, None] = {}
+    answers: dict[str, bool | None] = {}
     for each in past:
-        if each.attempt.version in (None, flow.version):
-            continue
         name = base_name(each.task.name)
-        marks = {**each.attempt.code.get("", {}), **each.attempt.code.get(parent.flow, {})}
-        answer = has_changed(marks.get(name), flow.code.get(name))
-        if answer:
-            changed[name] = None
-        elif answer is None and (name in flow.code or not flow.code):
-            unknown[name] = None
+        if each.attempt.version not in (None, flow.version) and not answers.get(name):
+            marks = {**each.attempt.code.get("", {}), **each.attempt.code.get(parent.flow, {})}
+            answers[name] = _has_changed(name, marks, flow.code, parent.flow)
+    changed = [name for name, answer in answers.items() if answer]
+    unknown = [name for name, answer in answers.items() if answer is None]
     warnings = []
     if changed:
-        names, first = list(changed), next(iter(changed))
         warnings.append(
-            f"the code of {_listed(names)} has changed since; what {'it' if len(names) == 1 else 'they'} returned then"
-            f" is taken over. To run it again, and what follows: tidemill retry {parent.uid} --from {first}"
+            f"the code of {_listed(changed)} has changed since; what {'it' if len(changed) == 1 else 'they'} returned"
+            f" then is taken over. To run it again, and what follows: tidemill retry {parent.uid} --from {changed[0]}"
         )
     if unknown:
         warnings.append(
-            f"the file of {parent.flow} has changed since {_listed(list(unknown))} finished,"
-            " and whether their code did cannot be told"
+            f"the file of {parent.flow} has changed since {_listed(unknown)} finished;"
+            " whether their own code did cannot be told"
         )
     return warnings
+
+
+def _has_changed(name: str, before: Mapping[str, str], now: Mapping[str, str], flow: str) -> bool | None:
+    """Tell whether a task's code has changed; None where that cannot be told."""
+    if name in now:
+        return has_changed(before.get(name), now[name])
+    if name in before:
+        # The flow has it no more, and will not ask for it.
+        return False
+    # It was made while the flow ran, and has no mark of its own.
+    return None if has_changed(before.get(flow), now.get(flow)) is not False else False
 
 
 def _listed(names: Sequence[str]) -> str:
