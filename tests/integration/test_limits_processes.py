@@ -60,7 +60,7 @@ class Child:
 
 def test_a_killed_holder_holds_nothing_the_moment_it_is_dead(folder):
     slots = Slots(folder)
-    child = Child(lambda: Slots(folder, "k3fq8z2m5a").take(("database",), task="load"))
+    child = Child(lambda: Slots(folder, "k3fq8z2m5a").take(("database",), part="task load"))
     assert child.word == b"+"
     assert slots.take(("database",)) is None
     assert "run k3fq8z2m5a (task load)" in reason(slots, ("database",))

@@ -137,9 +137,10 @@ class Future:
         return None
 
     def abandon(self) -> None:
-        """Bring a task to its end that waits for its next attempt."""
+        """Bring a task to its end that waits for its next attempt, or for a slot."""
         with self._run.lock:
-            if self._task_run.state is not State.RETRYING:
+            claim = self._task_run.claim
+            if self._task_run.state is not State.RETRYING and (claim is None or not claim.is_waiting):
                 return
             end(self._task_run, State.CANCELLED)
         self._finish()

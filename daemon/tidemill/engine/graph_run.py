@@ -22,6 +22,7 @@ from tidemill.engine.staging import code_of
 from tidemill.engine.supply import Supply
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import refusal
+from tidemill.limits.turns import Turn
 
 
 class GraphRun:
@@ -78,7 +79,7 @@ class GraphRun:
     def _call(self, node: Node) -> Call:
         return partial(self._perform, self._expand if node.mapped else self._carry, node)
 
-    def _perform(self, work: Callable[..., list[Call]], *of: Any) -> Call | None:
+    def _perform(self, work: Callable[..., list[Call]], *of: Any, **how: Any) -> Call | None:
         """Do a piece of *work*, and return one of the calls that it released."""
         with self._lock:
             if self._run.interruption is not None:
@@ -86,7 +87,7 @@ class GraphRun:
             self._busy += 1
         released: list[Call] = []
         try:
-            released = work(*of)
+            released = work(*of, **how)
         except BaseException as error:
             # A fault of the engine's own: the run must not go on as if nothing was.
             self._broken = self._broken or error
@@ -134,16 +135,23 @@ class GraphRun:
             return self._settle(node)
         return [partial(self._perform, self._carry_item, mapped, None)] * min(self._run.pool.limit, mapped.length)
 
-    def _carry_item(self, mapped: MappedRun, item: Item | None) -> list[Call]:
-        """Carry one item of a mapped node, the next if none is given, to its next wait or to its end."""
+    def _carry_item(self, mapped: MappedRun, item: Item | None, *, leads: bool = False) -> list[Call]:
+        """Carry one item of a mapped node, the next if none is given, to its next wait or to its end.
+
+        After the next, or one that *leads*, another one follows.
+        """
         following: list[Call] = [partial(self._perform, self._carry_item, mapped, None)]
         if item is None:
             item = mapped.take()
             if item is None:
                 return []
-        else:
+        elif not leads:
             following = []
         delay = None if item.has_ended else advance(item)
+        if isinstance(delay, Turn):
+            # The next items would wait for the same: they begin behind this one.
+            self._run.pool.put_later(delay, partial(self._perform, self._carry_item, mapped, item, leads=True))
+            return []
         if delay is not None:
             self._run.pool.put_later(delay, partial(self._perform, self._carry_item, mapped, item))
         elif mapped.count(item):

@@ -1,7 +1,7 @@
 """A call of user code that the engine carries through its steps, and the three ways to carry one.
 
 The steps are one text, a generator; the ways differ only in how they wait. A step is None (call the code now), a
-number (let so many seconds pass) or a function (call it where blocking is allowed).
+number (let so many seconds pass; a Turn may be over sooner) or a function (call it where blocking is allowed).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +12,12 @@ from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.warden import Call
+from tidemill.limits.leases import HELD
+from tidemill.limits.turns import Turn
 
 if TYPE_CHECKING:
     from tidemill.engine.run import Run
+    from tidemill.engine.slots import Claim
 
 Steps = Iterator[float | Callable[[], Any] | None]
 
@@ -22,7 +25,7 @@ Steps = Iterator[float | Callable[[], Any] | None]
 class Invocation(Call):
     """User code has its place in a run: a task's, or a flow's own body."""
 
-    __slots__ = ("args", "error", "fn", "kwargs", "run", "steps", "through", "timeout", "value")
+    __slots__ = ("args", "claim", "error", "fn", "kwargs", "run", "steps", "through", "timeout", "value")
 
     def __init__(self, run: "Run", fn: Callable[..., Any], timeout: float | None = None) -> None:
         super().__init__()
@@ -36,6 +39,8 @@ class Invocation(Call):
         self.steps: Steps | None = None
         self.through: Callable[[Invocation], Any] | None = None
         """Executes the code elsewhere than in this thread."""
+        self.claim: Claim | None = None
+        """The slots of named limits that it needs while it is executed."""
 
     def begin(self) -> Steps:
         """Return the steps from the beginning to the end."""
@@ -85,7 +90,7 @@ async def carry_awaiting(invocation: Invocation) -> None:
             if step is None:
                 await _invoke_awaiting(invocation)
             elif isinstance(step, float):
-                await asyncio.sleep(step)
+                await (step.passed() if isinstance(step, Turn) else asyncio.sleep(step))
             else:
                 await asyncio.to_thread(step)
     except (Interrupt, asyncio.CancelledError) as late:
@@ -97,6 +102,7 @@ async def carry_awaiting(invocation: Invocation) -> None:
 def _invoke(invocation: Invocation) -> None:
     """Call the code."""
     token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    held_token = None if invocation.claim is None else HELD.set(invocation.claim.grips)
     fn, args, kwargs = invocation.fn, invocation.args, invocation.kwargs
     if invocation.through is not None:
         fn, args, kwargs = invocation.through, (invocation,), {}
@@ -105,6 +111,8 @@ def _invoke(invocation: Invocation) -> None:
             invocation.run, invocation, fn, args=args, kwargs=kwargs, timeout=invocation.timeout
         )
     finally:
+        if held_token is not None:
+            HELD.reset(held_token)
         CURRENT_RUN.reset(run_token)
         CURRENT_TASK.reset(token)
 
@@ -113,9 +121,12 @@ def _invoke(invocation: Invocation) -> None:
 def as_part_of(invocation: Invocation) -> Iterator[None]:
     """Let user code see itself as part of the invocation's run and task."""
     token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    held_token = None if invocation.claim is None else HELD.set(invocation.claim.grips)
     try:
         yield
     finally:
+        if held_token is not None:
+            HELD.reset(held_token)
         CURRENT_RUN.reset(run_token)
         CURRENT_TASK.reset(token)
 

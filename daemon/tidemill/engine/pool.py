@@ -12,7 +12,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
+
+from tidemill.limits.leases import HELD
+from tidemill.limits.turns import Turn
 
 Call = Callable[[], Any]
 """Does a piece of work and returns the one that follows it, or None."""
@@ -26,7 +30,8 @@ class Pool:
         self._clock = clock
         self._changed = threading.Condition(threading.Lock())
         self._ready: deque[Call] = deque()
-        self._later: list[tuple[float, int, Call]] = []
+        self._later: list[list[Any]] = []
+        """Moment, number and call; None in the place of a call that began before its time."""
         self._order = itertools.count()
         self._threads = 0
         self._members: set[int] = set()
@@ -51,13 +56,17 @@ class Pool:
             self._call_up()
 
     def put_later(self, delay: float, call: Call) -> None:
-        """Add a call that can begin *delay* seconds from now."""
+        """Add a call that can begin *delay* seconds from now, or when it is its turn."""
+        patience = delay.patience if isinstance(delay, Turn) else delay
         with self._changed:
-            heapq.heappush(self._later, (self._clock() + delay, next(self._order), call))
+            entry = [self._clock() + patience, next(self._order), call]
+            heapq.heappush(self._later, entry)
             if self._idle:
                 self._changed.notify()
             else:
                 self._start()
+        if isinstance(delay, Turn):
+            delay.listen(partial(self._hurry, entry))
 
     def work(self, calls: Iterable[Call], done: Callable[[], bool]) -> None:
         """Begin with *calls* and take part until *done*, which is asked again after every call and every ``wake``."""
@@ -129,11 +138,21 @@ class Pool:
     def _ripen(self) -> float | None:
         """Move what is due to the queue, and return the seconds until the next is; the lock is held."""
         while self._later:
-            wait = self._later[0][0] - self._clock()
+            wait: float = self._later[0][0] - self._clock()
             if wait > 0:
                 return wait
-            self._ready.append(heapq.heappop(self._later)[2])
+            call = heapq.heappop(self._later)[2]
+            if call is not None:
+                self._ready.append(call)
         return None
+
+    def _hurry(self, entry: list[Any]) -> None:
+        """Let a call that waits for its moment begin now."""
+        with self._changed:
+            call, entry[2] = entry[2], None
+            if call is not None and not self._closed:
+                self._ready.append(call)
+                self._call_up()
 
     def _call_up(self) -> None:
         """Let one more thread look at the queue, if there is something in it; the lock is held."""
@@ -149,6 +168,8 @@ class Pool:
             return
         self._threads += 1
         context = contextvars.copy_context()
+        # Whatever code made the thread necessary: it lends nothing to what the thread does for others.
+        context.run(HELD.set, ())
         # Daemons, so that a task nobody can interrupt does not hold the process at its end.
         thread = threading.Thread(target=context.run, args=(self._serve,), name="tidemill", daemon=True)
         try:

@@ -36,6 +36,7 @@ from tidemill.engine.verdicts import Verdict, judge_interruption
 from tidemill.engine.warden import IGNORE, Call, set_handler
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
+from tidemill.limits.here import HERE
 from tidemill.storage.history import HistoryResult
 
 
@@ -126,11 +127,26 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
         return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
     run.context = replace(run.context, flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
     run.use(flow.options.task_runner)
+    HERE.use(order.limits_dir, order.run, flow.name)
+    if flow.options.tags and HERE.place is not None and not _wait_for_slots(order, run, flow):
+        return judge_interruption(run) or Verdict(State.CANCELLED)
     if flow.options.run_name is not None:
         run.rename(name_run(flow.options.run_name, prepared.parameters, run))
     if order.timeout is None and flow.options.timeout is not None:
         run.warden.at(flow.options.timeout, run.expire)
     return carry_out(prepared, run)
+
+
+def _wait_for_slots(order: RunOrder, run: Run, flow: Flow) -> bool:
+    """Take a slot of each limit among the flow's tags, for as long as this process lives; tell whether it goes on."""
+    from tidemill.engine.slots import Claim
+
+    claim = Claim(run, flow.options.tags, is_expected=order.is_admitted)
+    for turn in claim.wait():
+        if not run.pause(turn):
+            return False
+    run.grips = claim.grips
+    return True
 
 
 def _load_flow(order: RunOrder) -> Flow:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def record(task_run: "TaskRun") -> None:
     """Tell how the attempt went."""
+    if task_run.claim is not None:
+        task_run.claim.release()
     now, run, failure = task_run.run.now(), task_run.run, task_run.failure
     if task_run.state is State.COMPLETED:
         failure = None

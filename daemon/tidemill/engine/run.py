@@ -18,6 +18,7 @@ from tidemill.domain.runs import FinishedTask
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
+from tidemill.limits.leases import HELD, Grip
 from tidemill.storage.places import ResultPlace
 from tidemill.storage.reading import read_back
 
@@ -98,8 +99,8 @@ class Run:
         """It belongs to a program of the caller's own, where Ctrl-C means all of it."""
         self.cache_dir: str = "" if parent is None else parent.cache_dir
         """Where what cached tasks compute is kept; empty: in memory."""
-        self.limits: Mapping[str, Any] = {} if parent is None else parent.limits
-        """Named limits that tasks with such a tag have to take a slot of."""
+        self.grips: tuple[Grip, ...] = () if parent is None else (*HELD.get(), *parent.grips)
+        """Slots of named limits that the flow is under; its tasks may borrow them."""
         self.keeping: Keeping = BY_DEFAULT
         """What the flow says of results, for tasks that say nothing themselves."""
         self.handlers: dict[int, tuple[Keeping, Any]] = {}

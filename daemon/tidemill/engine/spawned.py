@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from tidemill.domain.runs import RunOrder
+from tidemill.limits.here import HERE
 
 _ORDER: Final = "TIDEMILL_SPAWNED"
 
@@ -27,7 +28,7 @@ class _Spec:
         order = self.order
         if order is not None:
             # Only now: most runs spawn nothing, and some clear the environment.
-            told = (order.path, order.root, order.sources)
+            told = (order.path, order.root, order.sources, HERE.place)
             os.environ[_ORDER] = msgspec.json.encode(told).decode()
         return "tidemill.engine.spawned"
 
@@ -57,7 +58,9 @@ def load_again() -> None:
     if told is not None:
         # The parent's sys.path holds the flows' folders already, and their finders know nothing of kept texts.
         sys.path_importer_cache.clear()
-        path, root, sources = msgspec.json.decode(told, type=tuple[str, str, dict[str, str]])
+        kind = tuple[str, str, dict[str, str], tuple[str, str, str] | None]
+        path, root, sources, limits = msgspec.json.decode(told, type=kind)
+        HERE.use(*(limits or ("", "", "")))
         load_file(path, root, sources)
 
 

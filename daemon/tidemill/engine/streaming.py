@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tidemill.engine.invocation import Invocation, as_part_of
 from tidemill.engine.invoking import invoke_code
+from tidemill.limits.turns import Turn
 
 KEPT: Final = 10_000
 """Values of one stream that are kept as its result."""
@@ -50,7 +51,7 @@ async def stream_awaiting(place: Callable[[], Invocation], conclude: Callable[[A
                 async for value in _values_awaited(invocation):
                     yield value
             elif isinstance(step, float):
-                await asyncio.sleep(step)
+                await (step.passed() if isinstance(step, Turn) else asyncio.sleep(step))
             else:
                 await asyncio.to_thread(step)
     except (GeneratorExit, asyncio.CancelledError):

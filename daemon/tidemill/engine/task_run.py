@@ -18,11 +18,13 @@ from tidemill.engine.recording import end, record
 from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
 from tidemill.engine.run_names import name_task_run
+from tidemill.limits.here import HERE
 
 if TYPE_CHECKING:
     from tidemill.domain.results import ErrorInfo, ResultInfo
     from tidemill.engine.caching import Memo
     from tidemill.engine.retrying import Retries
+    from tidemill.engine.slots import Claim
     from tidemill.engine.task_transactions import TaskTransaction
 
 _MAY_RETRY: Final = (State.FAILED, State.TIMED_OUT, State.CRASHED)
@@ -78,6 +80,8 @@ class TaskRun(Invocation):
         self.name = name
         self.index, self.occurrence = run.next_place(name)
         self.options = options
+        if options.tags and HERE.place is not None:
+            self.claim = claim_slots(run, options.tags, f"task {name}")
         self.task = task
         """What hooks are told of; None where there is nothing but code."""
         self.upstream: Upstream | None = None
@@ -139,6 +143,10 @@ class TaskRun(Invocation):
 
             yield from recalling(self)
         while not self.has_ended:
+            if self.claim is not None and not self.is_computed:
+                yield from self.claim.wait()
+                if self.has_ended:
+                    return
             start(self)
             if not self.is_computed:
                 yield None
@@ -182,6 +190,14 @@ class TaskRun(Invocation):
             self.error = error
             end(self, State.FAILED, describe(error))
             return True
+
+
+def claim_slots(run: Run, tags: tuple[str, ...], part: str) -> "Claim":
+    """Return the claim of a part of the run to the named limits among its tags."""
+    # Most tasks have no tags.
+    from tidemill.engine.slots import Claim
+
+    return Claim(run, tags, part)
 
 
 def execute_elsewhere(task_run: TaskRun) -> None:

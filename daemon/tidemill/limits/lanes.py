@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Sequence, Set
 from typing import TYPE_CHECKING, Final
 
 from tidemill.limits.leases import Grip, Lease
-from tidemill.limits.line import ATTENTION
+from tidemill.limits.line import AHEAD, ATTENTION
+from tidemill.limits.turns import Turn
 
 if TYPE_CHECKING:
     from tidemill.limits.slots import Slots
@@ -87,15 +88,27 @@ class Lanes:
 
 
 class Waiter:
-    """Somebody wants *occupy* slots of each limit among *tags*, and asks until it has them."""
+    """Somebody wants *occupy* slots of each limit among *tags*, and asks until it has them.
+
+    *part* is what of the run that is, in words, for people; *under* are grips it may borrow from. Of one that
+    *is_expected* the place was kept: it goes before those who wait, and the rates have been taken from already.
+    """
 
     def __init__(
-        self, slots: "Slots", tags: Collection[str], occupy: int = 1, *, task: str = "", under: Sequence[Grip] = ()
+        self,
+        slots: "Slots",
+        tags: Collection[str],
+        occupy: int = 1,
+        *,
+        part: str = "",
+        under: Sequence[Grip] = (),
+        is_expected: bool = False,
     ) -> None:
         self._slots = slots
         self._tags = tags
         self._occupy = occupy
-        self._task = task
+        self._part = part
+        self._is_expected = is_expected
         self._under = tuple(under)
         self._key: _Key | None = None
         """Of the lane it stands in."""
@@ -111,7 +124,7 @@ class Waiter:
         slots = self._slots
         with slots.lock:
             self._was_called, self._on_call = False, None
-            self.names = names = slots.of(self._tags)
+            self.names = names = self._wanted()
             key = (names, self._occupy, tuple(grip for grip in self._under if grip.name in names))
             following = self._leave() if self._key not in (None, key) else None
             lane = slots.lanes.find(key)
@@ -120,8 +133,8 @@ class Waiter:
             if lane is not None and self._key is not None:
                 lane.pass_by(self, self.asked_at)
             if lane is None or lane.first is self:
-                number = None if lane is None else lane.number
-                lease = slots.take(names, self._occupy, number=number, task=self._task, under=self._under)
+                number = AHEAD if self._is_expected else None if lane is None else lane.number
+                lease = slots.take(names, self._occupy, number=number, part=self._part, under=self._under)
             if lease is not None:
                 following = self._leave() or following
             elif self._key is None:
@@ -145,6 +158,12 @@ class Waiter:
             return min(rate, _LONGEST_RATE)
         return min(SHORTEST * 1.5 ** min(self._asked - 1, 10), LONGEST)
 
+    @property
+    def turn(self) -> Turn:
+        """The wait until asking again is worth it."""
+        pause = self.pause
+        return Turn(min(pause, LONGEST), pause, self.when_called)
+
     def when_called(self, callback: Callable[[], None]) -> None:
         """Call *callback*, from any thread, as soon as asking again is worth it; at once, if it is already."""
         with self._slots.lock:
@@ -167,6 +186,13 @@ class Waiter:
             following = self._leave()
         if following is not None:
             following.call()
+
+    def _wanted(self) -> tuple[str, ...]:
+        names = self._slots.of(self._tags)
+        if self._is_expected:
+            limits = self._slots.limits
+            return tuple(name for name in names if name in limits and limits[name].per_second is None)
+        return names
 
     def _leave(self) -> "Waiter | None":
         key, self._key = self._key, None

@@ -17,8 +17,8 @@ class Holder(NamedTuple):
     pid: int
     run: str = ""
     flow: str = ""
-    task: str = ""
-    """Empty where the whole run holds it, and where nobody knows."""
+    part: str = ""
+    """Which part of the run, in words; empty where the whole run holds it, and where nobody knows."""
 
 
 class SlotFile(Line):

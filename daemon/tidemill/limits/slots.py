@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tidemill.domain.limits import Limit
+from tidemill.domain.limits import MOST_SLOTS, Limit
 from tidemill.limits.lanes import Lanes
 from tidemill.limits.leases import Grip, Lease
 from tidemill.limits.line import SPACING, draw_number
@@ -34,6 +34,8 @@ class Slots:
         self._files: dict[tuple[str, bool], SlotFile | RateFile] = {}
         self.lanes = Lanes(self)
         """Who waits in this process."""
+        self.told: set[tuple[str, ...]] = set()
+        """What the run's record tells already that something waits for."""
 
     @property
     def limits(self) -> Mapping[str, Limit]:
@@ -52,7 +54,7 @@ class Slots:
         occupy: int = 1,
         *,
         number: int | None = None,
-        task: str = "",
+        part: str = "",
         under: Sequence[Grip] = (),
     ) -> Lease | None:
         """Take *occupy* slots of each limit of *names*, or none of any; None when one has not as many now.
@@ -61,7 +63,7 @@ class Slots:
         """
         with self.lock:
             limits = self.limits
-            holder = Holder(self.pid, *self._run, task)
+            holder = Holder(self.pid, *self._run, part)
             taken: list[_Taken] = []
             grips: list[Grip] = []
             lenders: list[Grip] = []
@@ -87,8 +89,8 @@ class Slots:
     def free(self, name: str, number: int | None = None) -> int:
         """Return how many slots of a limit are left for whoever has ticket *number*; negative: more are wanted."""
         with self.lock:
-            limit = self.limits[name]
-            return self._file(name, limit, make=False).free(limit, number)
+            limit = self.limits.get(name)
+            return MOST_SLOTS if limit is None else self._file(name, limit, make=False).free(limit, number)
 
     def seconds_until(self, names: Sequence[str], occupy: int, number: int | None) -> float:
         """Return when rates among *names* will have given enough, as far as that can be told."""
@@ -126,7 +128,9 @@ class Slots:
     def held(self, name: str) -> int:
         """Return how many slots of a limit are not there to be taken."""
         with self.lock:
-            limit = self.limits[name]
+            limit = self.limits.get(name)
+            if limit is None:
+                return 0
             file = self._file(name, limit, make=False)
             return file.out(limit) if isinstance(file, RateFile) else len(self.holders(name))
 

@@ -28,16 +28,16 @@ def reason(slots: Slots, names: Sequence[str]) -> str | None:
 
 
 def _who(holders: Iterable[Holder]) -> str:
-    tasks: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     for holder in holders:
-        tasks.setdefault(f"run {holder.run}" if holder.run else f"process {holder.pid}", []).append(holder.task)
-    shown = [_with_tasks(name, found) for name, found in tasks.items()]
+        parts.setdefault(f"run {holder.run}" if holder.run else f"process {holder.pid}", []).append(holder.part)
+    shown = [_with_parts(name, found) for name, found in parts.items()]
     more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
     return ", ".join(shown[:_MOST]) + more
 
 
-def _with_tasks(name: str, tasks: Sequence[str]) -> str:
-    named = [task for task in tasks if task]
+def _with_parts(name: str, parts: Sequence[str]) -> str:
+    named = [part for part in parts if part]
     if not named:
         return name
-    return f"{name} (task {named[0]})" if len(tasks) == 1 else f"{name} ({len(tasks)} slots)"
+    return f"{name} ({named[0]})" if len(parts) == 1 else f"{name} ({len(parts)} slots)"

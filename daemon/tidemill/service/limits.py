@@ -28,7 +28,7 @@ class RunSlots(Slots):
         limit = self.limits.get(name)
         if limit is None or limit.per_second is not None:
             return None
-        return {holder.run for holder in self.holders(name) if not holder.task}
+        return {holder.run for holder in self.holders(name) if not holder.part}
 
     def draw(self, names: Sequence[str]) -> bool:
         """Take from the rates among *names*, for a run that starts now; tell whether they gave."""

@@ -277,6 +277,14 @@ def test_nothing_is_looked_at_again_where_nothing_is_held_back(world):
     assert not world.dispatcher.is_held_back
 
 
+def _some_live(machine):
+    return bool(machine.live())
+
+
+def _some_wait(machine):
+    return machine.world.dispatcher.queued > 0
+
+
 class ManyRuns(RuleBasedStateMachine):
     """Runs of all kinds: never too many at once, none lost, none out of its order."""
 
@@ -311,19 +319,19 @@ class ManyRuns(RuleBasedStateMachine):
         self.world.dispatcher.start_due()
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.live())
+    @precondition(_some_live)
     def arrive(self, which):
         live = self.live()
         self.world.arrive(live[which % len(live)])
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.live())
+    @precondition(_some_live)
     def end(self, which):
         live = self.live()
         self.world.end(live[which % len(live)])
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.world.dispatcher.queued)
+    @precondition(_some_wait)
     def cancel(self, which):
         waiting = [run for run in self.runs if not run.launched and not run.gone]
         self.world.dispatcher.cancel(waiting[which % len(waiting)].uid, "by hand")

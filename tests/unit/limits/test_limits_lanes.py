@@ -154,6 +154,18 @@ def test_whoever_does_not_look_is_passed_by_until_it_does(slots, monkeypatch):
     assert busy.take() is not None
 
 
+def _somebody_waits(world):
+    return bool(world.waiting)
+
+
+def _something_is_held(world):
+    return bool(world.held)
+
+
+def _nothing_is_held(world):
+    return not world.held
+
+
 class ManyWaiters(RuleBasedStateMachine):
     """Any number of waiters for two limits: never more than there are, and in the end everybody had a turn."""
 
@@ -185,22 +197,22 @@ class ManyWaiters(RuleBasedStateMachine):
         self._ask(len(self.waiting) - 1)
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.waiting)
+    @precondition(_somebody_waits)
     def ask_again(self, which):
         self._ask(which % len(self.waiting))
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.waiting)
+    @precondition(_somebody_waits)
     def give_up(self, which):
         self.waiting.pop(which % len(self.waiting))[0].leave()
 
     @rule(which=st.integers(0, 100))
-    @precondition(lambda self: self.held)
+    @precondition(_something_is_held)
     def release(self, which):
         self.held.pop(which % len(self.held))[0].release()
 
     @rule(count=st.integers(1, 3))
-    @precondition(lambda self: not self.held)
+    @precondition(_nothing_is_held)
     def change(self, count):
         self.limits["a"] = count
         self._write()

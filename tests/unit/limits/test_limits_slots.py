@@ -164,9 +164,9 @@ def test_a_slot_that_is_lent_is_not_free_before_it_came_back(slots):
 
 def test_it_says_who_holds_what(slots):
     assert reason(slots, ("database", "disk")) is None
-    slots.take(("disk",), task="load")
+    slots.take(("disk",), part="task load")
     for _ in range(2):
-        slots.take(("database",), task="save")
+        slots.take(("database",), part="task save")
 
     assert reason(slots, ("disk",)) == (
         "waiting for a slot of limit 'disk' (1 of 1 held by run k3fq8z2m5a (task load))"
@@ -184,6 +184,6 @@ def test_it_says_that_a_rate_is_used_up(slots):
 
 def test_names_of_any_length_and_kind_are_told(slots, tmp_path):
     other = Slots(tmp_path, "k3fq8z2m5a", "ü" * 300)
-    other.take(("disk",), task="ß" * 300)
+    other.take(("disk",), part="ß" * 300)
 
     assert other.holders("disk")[0].run == "k3fq8z2m5a"
