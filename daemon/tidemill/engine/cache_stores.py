@@ -67,7 +67,7 @@ class FolderStore:
         self._serializer = serializer
 
     def find(self, key: str, now: int, handler: Any = None) -> Hit | None:
-        """Return what is kept under *key*; a record whose value is gone goes too. Raises ResultError with the reason."""
+        """Return what is kept under *key*; a record whose value is gone goes too. Raises ResultError with why."""
         record = self._records.find(key, now)
         if record is None or record.result is None:
             return None

@@ -91,6 +91,8 @@ class Run:
         """Every task run that was made, in the order of their indices."""
         self.futures: list[Any] = []
         """Every future that a function flow made."""
+        self.caller: Any = None
+        """The task run that stands for this one in the run that called it."""
         self.children: list[Run] = []
         """The runs of flows that are being called inside this one."""
         self.tell: Callable[[str, str, str], None] = lambda task, level, text: None

@@ -5,12 +5,13 @@ That is inside a ``with transaction()``, for a task with hooks of that kind, and
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring.context import CURRENT_TASK
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.authoring.isolation import CURRENT_TRANSACTION, CommitMode
 from tidemill.domain.events import Event, RunEnded, TaskEnded
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
+from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 from tidemill.engine.transaction_hooks import Teller
 from tidemill.engine.transactions import RolledBack, Transaction, TransactionState
@@ -26,7 +27,7 @@ class TaskTransaction(Transaction):
 
     def __init__(self, task_run: TaskRun, parent: Transaction | None) -> None:
         super().__init__(Teller(task_run.run, task_run.name, task_run.index), parent)
-        self._task_run = task_run
+        self.site = self._task_run = task_run
         self._held: list[tuple[EventSink, Any]] = []
         """What the journal is to say when it is decided."""
 
@@ -98,17 +99,27 @@ def around(*, needed: bool) -> Transaction | None:
 
     That of a task whose code it is, is made if it is *needed*.
     """
-    task = CURRENT_TASK.get()
-    block: Any = CURRENT_TRANSACTION.get()
+    site = current_site()
+    block: Transaction | None = CURRENT_TRANSACTION.get()
     while block is not None and block.is_over:
         block = block.parent
-    outer: Transaction | None = block
-    if not isinstance(task, TaskRun) or (block is not None and block.task is task):
-        return outer
-    if task.transaction is None and needed:
-        task.transaction = TaskTransaction(task, _around_call(task))
-    own = task.transaction
-    return outer if own is None or own.is_over else own
+    if site is None or (block is not None and block.site is site):
+        return block
+    if site.transaction is None and needed and site.subflow is None:
+        site.transaction = TaskTransaction(site, _around_call(site))
+    own = site.transaction
+    if own is not None and not own.is_over:
+        return own
+    return _around_call(site) if block is None else block
+
+
+def current_site() -> TaskRun | None:
+    """Return the task run whose code is being executed: a task, or the call of a sub-flow."""
+    task, run = CURRENT_TASK.get(), CURRENT_RUN.get()
+    if isinstance(task, TaskRun):
+        return task
+    caller: TaskRun | None = run.caller if isinstance(run, Run) else None
+    return caller
 
 
 def join(task_run: TaskRun) -> None:

@@ -14,7 +14,7 @@ from tidemill.engine.invoking import Shield
 from tidemill.engine.lock_managers import PAUSE
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
-from tidemill.engine.task_transactions import around
+from tidemill.engine.task_transactions import around, current_site
 from tidemill.engine.transaction_hooks import Teller
 from tidemill.engine.transaction_records import KeyedRecord, ResultRecord, ResultStore
 from tidemill.engine.transactions import Transaction, TransactionState
@@ -38,8 +38,6 @@ class Block(Transaction):
         logger: Any = None,
     ) -> None:
         task = CURRENT_TASK.get()
-        self.task = task
-        """The task in whose code the block stands, if it stands in one."""
         self._run = task.run if isinstance(task, TaskRun) else _run_here()
         super().__init__(
             Teller(self._run, logger=logger),
@@ -47,6 +45,7 @@ class Block(Transaction):
             None if commit_mode is None else _parse_mode(commit_mode),
             None if isolation_level is None else parse_isolation(isolation_level),
         )
+        self.site = current_site()
         self.state = TransactionState.PENDING
         self.overwrite = overwrite
         self.write_on_commit = write_on_commit

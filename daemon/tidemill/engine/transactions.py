@@ -45,6 +45,8 @@ class Transaction:
         isolation_level: IsolationLevel | None = None,
     ) -> None:
         self.parent = parent
+        self.site: Any = None
+        """The task run in whose code it was opened, if it was in one."""
         self.commit_mode: CommitMode = commit_mode or (parent.commit_mode if parent is not None else CommitMode.LAZY)
         self.isolation_level: IsolationLevel = isolation_level or (
             parent.isolation_level if parent is not None else IsolationLevel.READ_COMMITTED
