@@ -98,7 +98,8 @@ def test_a_mapped_task_that_completed_is_taken_over_whole_with_its_items_results
     (path.parent / "mended").touch()
     second = run_file(path, state=tmp_path, resume=finished(first), attempt=2)
 
-    assert second.states() == {"extract": "cached", "loaded": "cached", "store": "cached", "total": "completed"}
+    items = {f"{task}[{n}]": "cached" for task in ("loaded", "store") for n in range(5)}
+    assert second.states() == {"extract": "cached", "loaded": "cached", "store": "cached", "total": "completed", **items}
     assert "total of [1, 11, 21, 31, 41]" in second.log
 
     third = run_file(

@@ -12,7 +12,7 @@ from tidemill.engine.failures import describe
 from tidemill.engine.graph import Graph, Node
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invocation import advance
-from tidemill.engine.mapped_run import FinishedItems, Item, MappedRun
+from tidemill.engine.mapped_run import Item, MappedRun, finished_length
 from tidemill.engine.places import places_in
 from tidemill.engine.pool import Call
 from tidemill.engine.recording import end
@@ -69,8 +69,10 @@ class GraphRun:
         if not node.mapped:
             take_over(task_run, reading=False)
             return
-        items = FinishedItems.find(task_run)
-        if items is not None and take_over(task_run, reading=False):
+        length = finished_length(task_run)
+        if length is not None and take_over(task_run, reading=False):
+            items = MappedRun(node, task_run, length)
+            items.take_over()
             self._supply.items[node.index] = items
 
     def _is_done(self) -> bool:
@@ -126,8 +128,16 @@ class GraphRun:
         except Exception as error:
             end(task_run, State.FAILED, describe(error))
             return self._settle(node)
-        upstream = partial(supply.item_upstream, node) if self._doubtful[node.index] else None
-        mapped = MappedRun(node, task_run, columns, shared, upstream, keeps_values=self._is_used(node))
+        length = len(next(iter(columns.values())))
+        mapped = MappedRun(
+            node,
+            task_run,
+            length,
+            columns=columns,
+            shared=shared,
+            upstream=partial(supply.item_upstream, node) if self._doubtful[node.index] else None,
+            keeps_values=self._is_used(node),
+        )
         supply.items[node.index] = mapped
         mapped.begin()
         if not mapped.length:

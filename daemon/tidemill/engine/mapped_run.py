@@ -10,12 +10,13 @@ from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import State
 from tidemill.engine.graph import Node
 from tidemill.engine.recording import end
-from tidemill.engine.resuming import finished_value, has_finished, take_over, value_of
+from tidemill.engine.resuming import has_finished, take_over, value_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import Ended, refusal
 
 ITEMS: Final = "items"
 """The handler that a mapped task's result names: its items have results of their own."""
+NOTHING: Final[Mapping[str, Any]] = {}
 _DEPTH: Final = 20
 _WORST_FIRST: Final = (State.FAILED, State.TIMED_OUT, State.UPSTREAM_FAILED, State.CANCELLED)
 
@@ -34,15 +35,16 @@ class MappedRun:
         self,
         node: Node,
         task_run: TaskRun,
-        columns: Mapping[str, Sequence[Any]],
-        shared: Mapping[str, Any],
-        upstream: Callable[[int], Sequence[Ended]] | None,
+        length: int,
         *,
-        keeps_values: bool,
+        columns: Mapping[str, Sequence[Any]] = NOTHING,
+        shared: Mapping[str, Any] = NOTHING,
+        upstream: Callable[[int], Sequence[Ended]] | None = None,
+        keeps_values: bool = True,
     ) -> None:
         self.node = node
         self.task_run = task_run
-        self.length = len(next(iter(columns.values())))
+        self.length = length
         self._columns = columns
         self._shared = shared
         self._upstream = upstream
@@ -86,6 +88,11 @@ class MappedRun:
         item.args = tuple(kwargs.pop(name) for name in self.node.positional if name in kwargs)
         item.kwargs = kwargs
         return item
+
+    def take_over(self) -> None:
+        """Take every item from an earlier attempt, in which all of them completed."""
+        while self.take() is not None:
+            self._left -= 1
 
     def count(self, item: Item) -> bool:
         """Note that an item has ended, and tell whether it was the last; of what it held keep the least."""
@@ -157,36 +164,16 @@ def _forget_frames(item: Item) -> None:
         error = error.__cause__ or error.__context__
 
 
-class FinishedItems:
-    """The items of a mapped task that completed in an earlier attempt; their results are read where they lie."""
-
-    is_whole = True
-
-    def __init__(self, task_run: TaskRun, length: int) -> None:
-        self._task_run = task_run
-        self.length = length
-
-    @classmethod
-    def find(cls, task_run: TaskRun) -> "FinishedItems | None":
-        """Return the items of a task that has completed before; None when not every one of them has."""
-        run, key = task_run.run, (task_run.name, task_run.occurrence)
-        known = run.earlier.get(key) or run.find_finished(key)
-        info = None if known is None else known.result
-        if info is None or info.handler != ITEMS or info.value is None:
-            return None
-        items = cls(task_run, int(info.value))
-        names = (item_name(task_run.name, place) for place in range(items.length))
-        return items if all(has_finished(run, (name, 1)) for name in names) else None
-
-    def ended(self, place: int) -> Ended:
-        """Return how the item at *place* ended."""
-        name = self._task_run.name
-        return Ended(name, item_name(name, place), State.CACHED, None)
-
-    def value(self, place: int) -> Any:
-        """Return what the item at *place* returned."""
-        task_run = self._task_run
-        return finished_value(task_run.run, (item_name(task_run.name, place), 1), task_run.options)
+def finished_length(task_run: TaskRun) -> int | None:
+    """Return how many items a mapped task had that completed before; None when not every one of them has."""
+    run, key = task_run.run, (task_run.name, task_run.occurrence)
+    known = run.earlier.get(key) or run.find_finished(key)
+    info = None if known is None else known.result
+    if info is None or info.handler != ITEMS or info.value is None:
+        return None
+    length = int(info.value)
+    names = (item_name(task_run.name, place) for place in range(length))
+    return length if all(has_finished(run, (name, 1)) for name in names) else None
 
 
 def item_name(task: str, place: int) -> str:
