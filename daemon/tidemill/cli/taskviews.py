@@ -49,21 +49,29 @@ def choose(tasks: Iterable[Record], name: str | None, states: Sequence[str]) -> 
     ]
 
 
+def without_mapped(tasks: Sequence[Record]) -> list[Record]:
+    """Return the task runs without those of mapped tasks whose items are there too: they only sum those up."""
+    mapped = {base_name(task["name"]) for task in tasks if base_name(task["name"]) != task["name"]}
+    return [task for task in tasks if task["name"] not in mapped]
+
+
 def print_summary(run: Record, now: datetime) -> None:
     """Print the tasks of a run: all that a person can read, else those that failed and one line for each name."""
     tasks = run["tasks"]
     groups: dict[str, list[Record]] = {}
     for task in tasks:
         groups.setdefault(base_name(task["name"]), []).append(task)
-    crowded = [group for group in groups.values() if len(group) > MANY]
-    _print_failed(run["id"], [task for group in crowded for task in group if task["state"] in OWN_FAILURES], now)
+    crowds = {name: own for name, group in groups.items() if len(own := without_mapped(group)) > MANY}
+    failed = [task for crowd in crowds.values() for task in crowd if task["state"] in OWN_FAILURES]
+    _print_failed(run["id"], failed, now)
     print_heading("tasks")
-    if crowded or len(tasks) > MOST_LINES:
-        say(f"{len(tasks)}: {told_counts(counted(tasks))}")
+    if crowds or len(tasks) > MOST_LINES:
+        _print_counts(tasks)
     lines: list[tuple[int, Row]] = []
     for name, group in groups.items():
-        if len(group) > MANY:
-            lines.append((_rank(min(group, key=_rank)), _group_row(name, group, now)))
+        if name in crowds:
+            row = _crowd_row(name, crowds[name], group[0]["index"], now)
+            lines.append((_rank(min(crowds[name], key=_rank)), row))
         else:
             lines += [(_rank(task), task_row(task, now)) for task in group]
     _print_lines(lines, f"tidemill show {run['id']} --all")
@@ -76,7 +84,7 @@ def print_listing(run: Record, tasks: Sequence[Record], now: datetime, *, everyt
         say("no such tasks")
         return
     if len(tasks) > 1:
-        say(f"{len(tasks)}: {told_counts(counted(tasks))}")
+        _print_counts(tasks)
     lines = [(_rank(task), task_row(task, now)) for task in tasks]
     _print_lines(lines, "add --all", len(lines) if everything else MOST_LINES)
 
@@ -123,6 +131,11 @@ def told_counts(found: Mapping[str, int]) -> str:
     return ", ".join(f"{found[state]} {state}" for state in ordered)
 
 
+def _print_counts(tasks: Sequence[Record]) -> None:
+    own = without_mapped(tasks)
+    say(f"{len(own)}: {told_counts(counted(own))}")
+
+
 def _print_failed(uid: str, failed: Sequence[Record], now: datetime) -> None:
     """Print those that failed among the many."""
     if failed:
@@ -142,19 +155,19 @@ def _print_lines(lines: Sequence[tuple[int, Row]], hint: str, most: int = MOST_L
         say(f"and {len(lines) - len(shown)} more; all of them: {hint}")
 
 
-def _group_row(name: str, group: Sequence[Record], now: datetime) -> Row:
+def _crowd_row(name: str, crowd: Sequence[Record], index: int, now: datetime) -> Row:
     """Return the row for all task runs of one name: when the first began, and until the last had ended."""
-    begun = moment(min((task["started_at"] for task in group if task["started_at"]), default=None))
-    live = next((task["state"] for task in group if task["state"] in LIVE), None)
-    ended = moment(None if live else max((task["finished_at"] for task in group if task["finished_at"]), default=None))
+    begun = moment(min((task["started_at"] for task in crowd if task["started_at"]), default=None))
+    live = next((task["state"] for task in crowd if task["state"] in LIVE), None)
+    ended = moment(None if live else max((task["finished_at"] for task in crowd if task["finished_at"]), default=None))
     return [
-        str(group[0]["index"]),
-        f"{name} ({len(group)})",
-        state_cell(live or min(group, key=_rank)["state"]),
+        str(index),
+        f"{name} ({len(crowd)})",
+        state_cell(live or min(crowd, key=_rank)["state"]),
         "",
         absolute(begun, now),
         duration((ended - begun).total_seconds()) if begun and ended else "",
-        told_counts(counted(group)),
+        told_counts(counted(crowd)),
     ]
 
 

@@ -14,7 +14,7 @@ from tidemill.cli.logfiles import lines, pieces
 from tidemill.cli.phrasing import duration
 from tidemill.cli.reports import Reports
 from tidemill.cli.states import state_text
-from tidemill.cli.taskviews import counted, outcome_cell, told_counts
+from tidemill.cli.taskviews import counted, outcome_cell, told_counts, without_mapped
 from tidemill.cli.terminal import cells, cut, is_terminal, neutral, neutral_lines, say, style, width
 
 _SUCCESSES: Final = frozenset({"completed", "cached"})
@@ -99,13 +99,14 @@ def _print_end(awaited: Awaited) -> None:
     run = awaited.detail()
     tasks = run["tasks"]
     if len(tasks) > _MOST_TASKS:
-        bad = [task for task in tasks if task["state"] not in _SUCCESSES]
+        bad = [task for task in without_mapped(tasks) if task["state"] not in _SUCCESSES]
         bad.sort(key=lambda task: task["state"] not in OWN_FAILURES)
         for task in bad[:_MOST_TASKS]:
             say(_task_line(task))
         if len(bad) > _MOST_TASKS:
             say(f"  and {len(bad) - _MOST_TASKS} more; all of them: tidemill show {run['id']} {states_told(bad)}--all")
-        say(f"  {len(tasks)} tasks: {told_counts(counted(tasks))}")
+        own = without_mapped(tasks)
+        say(f"  {len(own)} tasks: {told_counts(counted(own))}")
     else:
         for task in tasks:
             say(_task_line(task))

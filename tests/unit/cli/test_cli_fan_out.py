@@ -75,13 +75,25 @@ def test_tasks_are_chosen_by_name_state_or_both(tidemill, many):
     assert len(rows(tidemill("show", "k3f", "--task", "load", "--all").out)) == 10_000
 
 
-def test_items_of_a_mapped_task_are_its_own(tidemill, add_run, task):
-    tasks = [task(f"load[{number}]", number, **({"state": "failed"} if number == 3 else {})) for number in range(12)]
+def test_items_of_a_mapped_task_share_its_line(tidemill, add_run, task):
+    failure = {"type": "ValueError", "message": "1 of 12 items failed", "traceback": None}
+    tasks = [task("load", 0, state="failed", error=failure)]
+    tasks += [task(f"load[{n}]", n + 1, **({"state": "failed", "error": ERROR} if n == 3 else {})) for n in range(12)]
     add_run("k3f0000000", tasks=tasks)
 
-    assert "load (12)" in tidemill("show", "k3f").out
-    assert len(rows(tidemill("show", "k3f", "--task", "load").out)) == 12
+    out = tidemill("show", "k3f").out
+
+    assert "12: 1 failed, 11 completed" in out.splitlines()
+    assert [row[:3] for row in rows(out)] == [["0", "load", "(12)"]]
+    assert "1 of 12 items failed" not in out
+    assert len(rows(tidemill("show", "k3f", "--task", "load").out)) == 13
     assert [row[1] for row in rows(tidemill("show", "k3f", "--task", "load[3]").out)] == ["load[3]"]
+
+
+def test_few_items_are_listed_below_their_task(tidemill, add_run, task):
+    add_run("k3f0000000", tasks=[task("load", 0), task("load[0]", 1), task("load[1]", 2)])
+
+    assert [row[1] for row in rows(tidemill("show", "k3f").out)] == ["load", "load[0]", "load[1]"]
 
 
 def test_a_line_for_many_tells_of_those_that_are_still_going(tidemill, add_run, task):
