@@ -29,11 +29,20 @@ _CREDENTIALS: Final = {
 }
 
 
+_users: Final[set[int]] = set()
+"""The processes that have used obstore, this one and those it was forked from."""
+
+
 class Bucket:
     """One bucket, or container, of one provider."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._scheme = url.partition(":")[0]
+        _users.add(os.getpid())
+        if len(_users) > 1:
+            # Its runtime has threads, which are not there in a copy of their process: it would wait for ever.
+            reason = "obstore cannot be used in a process that was forked from one which uses it; start it afresh"
+            raise Setback(reason, is_passing=False)
         try:
             # Retries are the handler's, which tells of them and lets itself be interrupted.
             self._store: Any = from_url(

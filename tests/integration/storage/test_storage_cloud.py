@@ -1,5 +1,6 @@
 """Results in buckets, through obstore, on servers that speak the providers' protocols."""
 
+import os
 import re
 import threading
 import time
@@ -162,3 +163,20 @@ def test_a_server_that_comes_back_gets_the_value_that_waited(tmp_path, place, mo
         assert handler.read(kept[0]) == {"a": 1}
     finally:
         server.stop()
+
+
+def test_a_copy_of_the_process_is_told_to_be_started_afresh(clouds, place, monkeypatch, tmp_path):
+    point_to(clouds("s3"), monkeypatch)
+    handler = handler_for(clouds("s3"))
+    handler.write(1, place)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            handler.write(2, place)
+        except ResultError as error:
+            (tmp_path / "said").write_text(str(error))
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+    assert "forked from one which uses it" in (tmp_path / "said").read_text()

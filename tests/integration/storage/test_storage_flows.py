@@ -329,26 +329,3 @@ def test_a_server_that_comes_back_gets_the_value_which_is_not_computed_again(run
     assert record.tasks["load"].attempts == 1
     assert record.tasks["load"].result.location.endswith(f"#came_back/{record.order.run}/load/0")
     assert (tmp_path / "flows" / "load.calls").read_text() == "x"
-
-
-def test_a_flow_keeps_in_the_cloud(run, clouds, monkeypatch):
-    from result_servers import point_to
-
-    point_to(clouds("s3"), monkeypatch)
-    text = """
-        from tidemill import flow, task
-
-        @task
-        def load(n): return [n] * n
-
-        @flow(result_storage="s3://results/flows", result_serializer="pickle")
-        def main():
-            return sum(map(len, load.map(range(5)).result()))
-    """
-    record = run(text)
-    kept = record.tasks["load"].result
-    again = run(text, resume=(FinishedTask(0, "load", kept),))
-
-    assert record.state == again.state == "completed", record.log
-    assert kept.location == f"s3://results/flows/main-{record.order.run}-4-load.pickle"
-    assert record.end.result.preview == "10"
