@@ -1,6 +1,9 @@
 """What is recorded of a value that a task or a flow returned, and of an error that it raised."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+ITEMS: Final = "items"
+"""The handler that the result of a mapped task names: its items have results of their own, and *value* counts them."""
 
 
 class ErrorInfo(NamedTuple):

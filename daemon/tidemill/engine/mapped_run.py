@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.events import TaskStarted
-from tidemill.domain.results import ErrorInfo, ResultInfo
+from tidemill.domain.results import ITEMS, ErrorInfo, ResultInfo
 from tidemill.domain.states import State
 from tidemill.engine.graph import Node
 from tidemill.engine.recording import end
@@ -14,8 +14,6 @@ from tidemill.engine.resuming import has_finished, take_over, value_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import Ended, refusal
 
-ITEMS: Final = "items"
-"""The handler that a mapped task's result names: its items have results of their own."""
 NOTHING: Final[Mapping[str, Any]] = {}
 _DEPTH: Final = 20
 _WORST_FIRST: Final = (State.FAILED, State.TIMED_OUT, State.UPSTREAM_FAILED, State.CANCELLED)

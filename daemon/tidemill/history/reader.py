@@ -4,7 +4,7 @@ Nothing that was stored is ever unpickled or executed here.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.identifiers import is_run_prefix
 from tidemill.domain.naming import base_name
+from tidemill.domain.results import ITEMS
 from tidemill.domain.states import State
 from tidemill.domain.times import iso, to_micros
 from tidemill.history import queries, shapes
@@ -177,7 +178,8 @@ class Reader:
     def result(self, uid: str, task: str | None = None) -> Record:
         """Return what a run, or a task of it by either name or number, returned; ``value`` only where it is JSON.
 
-        A graph returns nothing itself: asked without *task*, its only final task answers for it.
+        A graph returns nothing itself: asked without *task*, its only final task answers for it. A mapped task answers
+        with the list of what its items returned.
         """
         run = self._run(uid)
         key, flow, state = run[0], run[2], run[3]
@@ -202,8 +204,9 @@ class Reader:
             "value": None,
         }
         if encoding == "json":
-            stored = self._reading.rows(queries.VALUE, {"run_id": key, "idx": index})[0][0]
-            record["value"] = _value(_text_of(location) if stored is None else stored)
+            record["value"] = self._json_value(key, index, location)
+        elif handler == ITEMS:
+            record["value"] = self._values_of_items(key, name, rows, states.values())
         return record
 
     # The ledger
@@ -244,6 +247,25 @@ class Reader:
             raise HistoryError(f"the history was written by a newer tidemill (schema {version}); upgrade this program")
         if version != LATEST:
             raise HistoryError("the history was written by an older tidemill; start the daemon once, which upgrades it")
+
+    def _json_value(self, key: int, index: int, location: str | None) -> Any:
+        stored = self._reading.rows(queries.VALUE, {"run_id": key, "idx": index})[0][0]
+        return _value(_text_of(location) if stored is None else stored)
+
+    def _values_of_items(self, key: int, task: str, rows: list[Row], ended: Iterable[tuple[str, str]]) -> Any:
+        """Return what the items of a mapped task returned, in their order; None where one of them is no JSON."""
+        kept = {row[1]: row for row in rows}
+        values = {}
+        for name, state in ended:
+            if name == task or base_name(name) != task:
+                continue
+            row = kept.get(name)
+            if row is None and state != State.SKIPPED:
+                return None
+            if row is not None and row[6] != "json":
+                return None
+            values[int(name[len(task) + 1 : -1])] = None if row is None else self._json_value(key, row[0], row[3])
+        return [values[place] for place in sorted(values)]
 
     def _final_task(self, flow: str, states: Mapping[int, tuple[str, str]]) -> int | None:
         """Return the number of the task that no other task of the flow needs, if there is exactly one.

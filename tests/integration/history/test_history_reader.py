@@ -1,6 +1,7 @@
 """What a reader answers, on SQLite and on PostgreSQL."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -298,7 +299,7 @@ def test_a_run_is_told_with_all_its_tasks(lab):
 # Results
 
 
-def results(lab: Lab, *infos: ResultInfo, own: ResultInfo | None = None, names: str = "abc") -> None:
+def results(lab: Lab, *infos: ResultInfo, own: ResultInfo | None = None, names: Sequence[str] = "abc") -> None:
     run_id = lab.add_run("k3f0000000")
     tasks = [
         TaskEnded(NOON, index, name, "completed", 1, NOON, None, info)
@@ -329,6 +330,22 @@ def test_the_only_result_is_the_one_that_is_meant(lab):
     results(lab, inline(7))
 
     assert result(lab)["value"] == 7
+
+
+def test_a_mapped_task_answers_with_what_its_items_returned(lab):
+    whole = ResultInfo("items", None, 0, "11 items", "items", "11")
+    infos = [inline(n * n) for n in range(11)]
+    results(lab, *reversed(infos), whole, names=[*(f"load[{n}]" for n in reversed(range(11))), "load"])
+
+    assert result(lab, "load")["value"] == [n * n for n in range(11)]
+    assert result(lab, "load[3]")["value"] == 9
+
+
+def test_of_items_that_are_no_json_there_is_no_list(lab):
+    pickled = ResultInfo("history", None, 3, "<Frame>", "cloudpickle", "abc")
+    results(lab, inline(1), pickled, ResultInfo("items", None, 0, "2 items", "items", "2"), names=["a[0]", "a[1]", "a"])
+
+    assert (result(lab, "a")["value"], result(lab, "a")["preview"]) == (None, "2 items")
 
 
 def test_a_large_result_is_read_from_its_file(lab, tmp_path):

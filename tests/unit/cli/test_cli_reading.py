@@ -450,6 +450,11 @@ def test_graph_says_where_mermaid_will_not_draw(tidemill, add_flow):
             "a,b\n",
             "(1.5 kB at /r/x.csv; this is its preview)\n",
         ),
+        (
+            {"handler": "items", "encoding": "items", "preview": "5 items"},
+            "5 items\n",
+            "(each has a result of its own: tidemill result k3f0000000 'load[0]')\n",
+        ),
     ],
 )
 def test_result_prints_json_whole_and_a_preview_of_the_rest(tidemill, reader, add_run, result, out, err):

@@ -9,6 +9,7 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.phrasing import size
 from tidemill.cli.terminal import neutral, say
 from tidemill.cli.verb import JSON, argument, verb
+from tidemill.domain.results import ITEMS
 
 
 @verb(
@@ -41,6 +42,10 @@ def _print(result: dict[str, Any]) -> None:
         print_text(_pretty(result["value"]))
         return
     print_text(str(result["preview"]))
+    if result["handler"] == ITEMS:
+        told = f"each has a result of its own: tidemill result {result['run']} '{result['task']}[0]'"
+        say(neutral(f"({told})"), err=True)
+        return
     if result["location"]:
         told = f"{size(result['size'])} at {result['location']}"
     else:
