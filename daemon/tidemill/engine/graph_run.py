@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.states import SUCCESSES, State
+from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.graph import Graph, Node
 from tidemill.engine.interrupts import Cancelled
@@ -15,13 +15,13 @@ from tidemill.engine.invocation import advance
 from tidemill.engine.mapped_run import Item, MappedRun, finished_length
 from tidemill.engine.places import places_in
 from tidemill.engine.pool import Call
+from tidemill.engine.readiness import Readiness
 from tidemill.engine.recording import end
 from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
 from tidemill.engine.staging import code_of
 from tidemill.engine.supply import Supply
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
-from tidemill.engine.upstream import refusal
 from tidemill.limits.turns import Turn
 
 
@@ -32,15 +32,12 @@ class GraphRun:
         self._run = run
         self.graph = graph
         self._lock = threading.Lock()
-        self._waiting = [len(node.upstream) for node in graph.nodes]
-        self._doubtful = [node.condition is not None for node in graph.nodes]
-        """There is something to ask before the node begins: it has a condition, or some upstream did not succeed."""
-        self._left = len(graph.nodes)
         self._busy = 0
         """Calls of nodes that are with a thread just now."""
         self._broken: BaseException | None = None
         self.task_runs = [self._task_run(node) for node in graph.nodes]
         self._supply = Supply(graph, self.task_runs, parameters)
+        self._readiness = Readiness(run, graph, self.task_runs, self._supply)
 
     def carry_out(self) -> None:
         """Run everything that can be run, this thread taking part, until all nodes have ended."""
@@ -48,12 +45,12 @@ class GraphRun:
             for node in self.graph.nodes:
                 self._take_over(node)
         ended = [node for node in self.graph.nodes if self.task_runs[node.index].has_ended]
-        roots = [node for node in self.graph.nodes if not node.upstream and not self.task_runs[node.index].has_ended]
-        ready = [call for node in ended for call in self._settle(node)] + self._release(roots)
+        roots = [self._call(node) for node in self._readiness.roots()]
+        ready = [call for node in ended for call in self._settle(node)] + roots
         self._run.pool.work(ready, self._is_done)
         if self._broken is not None:
             raise self._broken
-        if self._left:
+        if self._readiness.left:
             for task_run in [*self._run.task_runs]:
                 self._end_unbegun(task_run)
 
@@ -76,7 +73,11 @@ class GraphRun:
             self._supply.items[node.index] = items
 
     def _is_done(self) -> bool:
-        return self._left == 0 or self._broken is not None or (self._run.interruption is not None and not self._busy)
+        return (
+            self._readiness.left == 0
+            or self._broken is not None
+            or (self._run.interruption is not None and not self._busy)
+        )
 
     def _call(self, node: Node) -> Call:
         return partial(self._perform, self._expand if node.mapped else self._carry, node)
@@ -135,7 +136,7 @@ class GraphRun:
             length,
             columns=columns,
             shared=shared,
-            upstream=partial(supply.item_upstream, node) if self._doubtful[node.index] else None,
+            upstream=partial(supply.item_upstream, node) if self._readiness.is_doubtful(node) else None,
             keeps_values=self._is_used(node),
         )
         supply.items[node.index] = mapped
@@ -183,48 +184,7 @@ class GraphRun:
 
     def _settle(self, node: Node) -> list[Call]:
         """Count a node that has ended, and return the calls of those that can begin now."""
-        free = self._count(node)
-        return self._release(free) if free else []
-
-    def _release(self, free: list[Node]) -> list[Call]:
-        """Return the calls of nodes that wait for nothing any more; of those that do not begin, see who waits."""
-        released: list[Call] = []
-        for node in free:
-            if not self._doubtful[node.index] or self._admits(node):
-                released.append(self._call(node))
-            else:
-                # The loop goes on with them.
-                free += self._count(node)
-        return released
-
-    def _count(self, node: Node) -> list[Node]:
-        """Count a node as ended, and return those that wait for nothing any more."""
-        good = self.task_runs[node.index].state in SUCCESSES
-        if good and node.mapped:
-            # Items may have been skipped, and each has its own item below it.
-            good = self._supply.items[node.index].is_whole
-        free: list[Node] = []
-        with self._lock:
-            self._left -= 1
-            for index in node.downstream:
-                self._waiting[index] -= 1
-                if not good:
-                    self._doubtful[index] = True
-                if self._waiting[index] == 0 and not self.task_runs[index].has_ended:
-                    free.append(self.graph.nodes[index])
-        return free
-
-    def _admits(self, node: Node) -> bool:
-        """Tell whether a doubtful node begins; say of one that does not why, and end it."""
-        supply = self._supply
-        if any(supply.items[index].length for index in supply.in_step(node)):
-            # The items of one that takes those of another in step are asked for themselves.
-            return True
-        refused = refusal(self._run, node.name, node.condition, supply.upstream(node))
-        if refused is None:
-            return True
-        end(self.task_runs[node.index], *refused)
-        return False
+        return [self._call(free) for free in self._readiness.after(node)]
 
     def _end_unbegun(self, task_run: TaskRun) -> None:
         if not task_run.has_ended:
