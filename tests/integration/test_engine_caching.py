@@ -518,3 +518,47 @@ print([name for name in sys.modules if name.startswith("tidemill") and name.rpar
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
     assert told.stdout == "[]\n"
+
+
+def test_a_value_that_memory_does_not_hold_is_read_whenever_it_is_asked_for(lab):
+    text = """
+    import gc, weakref
+
+    class Big:
+        alive = weakref.WeakSet()
+
+        def __init__(self): self.alive.add(self)
+        def __reduce__(self): return Big, ()
+
+    @task(cache_result_in_memory=%s)
+    def load(): return Big()
+
+    @task
+    def alive(wait): gc.collect(); return len(Big.alive)
+
+    @flow
+    def etl():
+        future = load.submit()
+        future.wait()
+        seen = [alive(1)]
+        assert isinstance(future.result(), Big) and future.state.is_completed()
+        load()
+        return [*seen, alive(2)]
+    """
+
+    assert lab.run(text % "True").end.result.value == "[1,2]"
+    assert lab.run(text % "False").end.result.value == "[0,0]"
+
+
+def test_a_graph_reads_what_memory_does_not_hold(lab):
+    run = lab.run("""
+    @task(cache_result_in_memory=False, cache_policy=TASK_SOURCE)
+    def load(): return [1, 2]
+
+    @task
+    def total(load): return sum(load)
+
+    nightly = Flow("nightly", tasks=[total])
+    """)
+
+    assert run.tasks["total"].result.value == "3"

@@ -27,6 +27,8 @@ class Keeping(NamedTuple):
     """The template of the name under which it is kept."""
     persist: bool | None = None
     """False: in memory only."""
+    in_memory: bool = True
+    """False: whoever asks for the value reads it where it is kept."""
 
 
 BY_DEFAULT: Final = Keeping()
@@ -44,8 +46,11 @@ def parse_keeping(options: Mapping[str, Any], owner: str) -> Keeping:
             f"result_handler of {owner} must be a handler such as LocalResult(dir=…), not {handler!r}"
         )
     persist, key = options.get("persist_result"), options.get("result_storage_key")
-    if persist is not None and not isinstance(persist, bool):
-        raise DefinitionError(f"persist_result of {owner} must be true or false; it is {persist!r}")
+    in_memory = options.get("cache_result_in_memory")
+    for name, value in (("persist_result", persist), ("cache_result_in_memory", in_memory)):
+        if value is not None and not isinstance(value, bool):
+            raise DefinitionError(f"{name} of {owner} must be true or false; it is {value!r}")
     if key is not None and not isinstance(key, str):
         raise DefinitionError(f"result_storage_key of {owner} must be text; it is {key!r}")
-    return Keeping(handler if handler is not None else storage, options.get("result_serializer"), key, persist)
+    serializer = options.get("result_serializer")
+    return Keeping(handler if handler is not None else storage, serializer, key, persist, in_memory is not False)

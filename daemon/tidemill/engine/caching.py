@@ -12,7 +12,6 @@ from tidemill.authoring.cache_policies import check_key
 from tidemill.authoring.caching import Caching
 from tidemill.authoring.context import get_run_logger
 from tidemill.authoring.isolation import IsolationLevel
-from tidemill.authoring.tasks import signature_of
 from tidemill.cache.records import CacheRecord, shown
 from tidemill.domain.states import State
 from tidemill.domain.times import from_micros
@@ -23,6 +22,8 @@ from tidemill.engine.invoking import ASYNC_GENERATOR, GENERATOR, kind_of
 from tidemill.engine.keeping import handler_of
 from tidemill.engine.lock_managers import PAUSE, LockManager
 from tidemill.engine.recording import end
+from tidemill.engine.run_contexts import TaskRunContext
+from tidemill.engine.run_names import arguments_of
 from tidemill.storage.places import ResultError
 
 if TYPE_CHECKING:
@@ -40,17 +41,6 @@ def recalling(task_run: "TaskRun") -> Steps:
     while not memo.take_lock():
         yield PAUSE
     yield memo.look
-
-
-class KeyContext:
-    """What a policy may ask about the task run that it computes a key for. Names are Prefect's."""
-
-    def __init__(self, task_run: "TaskRun", parameters: dict[str, Any]) -> None:
-        self.task = task_run.task
-        self.task_run = view_task_run(task_run)
-        self.task_run_id = self.task_run.id
-        self.flow_run_id = self.task_run.flow_run_id
-        self.parameters = parameters
 
 
 class Memo:
@@ -156,9 +146,9 @@ class Memo:
 
     def _compute_key(self) -> str | None:
         task_run, policy = self._task_run, self._caching.policy
-        inputs = _inputs(task_run)
-        parameters = task_run.run.context.parameters
-        key = policy.compute_key(task_ctx=KeyContext(task_run, inputs), inputs=inputs, flow_parameters=parameters)
+        inputs, parameters = arguments_of(task_run), task_run.run.context.parameters
+        context = TaskRunContext(view_task_run(task_run), task_run.task, inputs)
+        key = policy.compute_key(task_ctx=context, inputs=inputs, flow_parameters=parameters)
         return None if key is None else check_key(key)
 
     def _isolation(self) -> IsolationLevel | None:
@@ -180,13 +170,6 @@ def folder_of(run: "Run", storage: str | os.PathLike[str] | None) -> Path | None
     if storage is not None:
         return run.context.folder / Path(storage).expanduser()
     return Path(run.cache_dir) if run.cache_dir else None
-
-
-def _inputs(task_run: "TaskRun") -> dict[str, Any]:
-    """Return the arguments by name, defaults among them."""
-    bound = signature_of(task_run.task).raw.bind(*task_run.args, **task_run.kwargs)
-    bound.apply_defaults()
-    return dict(bound.arguments)
 
 
 def _warn(task_run: "TaskRun", text: str) -> None:

@@ -17,6 +17,7 @@ from tidemill.engine.hooks import state_of
 from tidemill.engine.interrupts import Cancelled, Interrupt
 from tidemill.engine.invocation import carry, carry_awaiting
 from tidemill.engine.invoking import ASYNC, GENERATOR, Shield
+from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Run
 from tidemill.engine.staging import code_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
@@ -78,7 +79,7 @@ def submit(task_run: TaskRun) -> Future:
 def outcome(task_run: TaskRun) -> Any:
     """Return the value of a task run that has ended, or raise what ended it."""
     if task_run.state.is_success:
-        return task_run.value
+        return value_of(task_run)
     if task_run.state is State.SKIPPED:
         return None
     if isinstance(task_run.error, Interrupt) or task_run.error is None:

@@ -14,6 +14,7 @@ from tidemill.engine.hooks import state_of
 from tidemill.engine.invocation import advance
 from tidemill.engine.invoking import Shield
 from tidemill.engine.recording import end
+from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 
@@ -88,7 +89,7 @@ class Future:
             raise TimeoutError(f"task {self.name} has not ended within {timeout:g} s")
         task_run = self._task_run
         if task_run.state.is_success:
-            return task_run.value
+            return value_of(task_run)
         error = task_run.error or FailedRun(f"task {self.name} ended as {task_run.state}")
         if raise_on_failure:
             raise error

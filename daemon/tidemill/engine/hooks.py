@@ -9,6 +9,7 @@ from tidemill.domain.states import State
 from tidemill.domain.times import from_micros
 from tidemill.engine.failures import describe
 from tidemill.engine.invoking import run_coroutine
+from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Run
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def state_of(task_run: "TaskRun") -> ReturnedState:
     """Return the state of a task run as authors see it."""
     failure = task_run.failure
     message = task_run.message or (failure.line if failure is not None and task_run.error is not None else None)
-    return ReturnedState(task_run.state, message=message, data=task_run.value, error=task_run.error)
+    return ReturnedState(task_run.state, message=message, data=value_of(task_run), error=task_run.error)
 
 
 def view_run(run: Run, state: ReturnedState | None = None) -> "FlowRunView":

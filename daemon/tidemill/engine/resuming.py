@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any, Final
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.events import TaskEnded
 from tidemill.domain.states import State
+from tidemill.engine.invoking import ASYNC_GENERATOR, GENERATOR, kind_of
 from tidemill.engine.keeping import handler_of
 from tidemill.engine.run import Key, Run
+from tidemill.storage.reading import read_back
 
 if TYPE_CHECKING:
     from tidemill.engine.task_run import TaskRun
 
 _UNREAD: Final = object()
 """Stands for a value that nobody has asked for yet."""
+_DROPPED: Final = object()
+"""Stands for a value that is to be read whenever somebody asks."""
 
 
 def take_over(task_run: "TaskRun", *, reading: bool = True) -> bool:
@@ -43,9 +47,18 @@ def take_over(task_run: "TaskRun", *, reading: bool = True) -> bool:
 
 def value_of(task_run: "TaskRun") -> Any:
     """Return the value of a task run that succeeded, in this attempt or before. Raises TidemillError as above."""
+    if task_run.value is _DROPPED and task_run.result is not None:
+        return read_back(task_run.result, handler_of(task_run.options.keeping, task_run.run), task_run.run.keeper)
     if task_run.value is _UNREAD:
         task_run.value = finished_value(task_run.run, (task_run.name, task_run.occurrence), task_run.options)
     return task_run.value
+
+
+def drop_value(task_run: "TaskRun") -> None:
+    """Hold the value of a task run no longer, where it can be read back."""
+    kept, is_stream = task_run.result, kind_of(task_run.fn) in (GENERATOR, ASYNC_GENERATOR)
+    if kept is not None and kept.handler != "none" and not is_stream:
+        task_run.value = _DROPPED
 
 
 def has_finished(run: Run, key: Key) -> bool:

@@ -41,6 +41,16 @@ class TaskRunContext:
     parameters: dict[str, Any]
     start_time: datetime | None = None
 
+    @property
+    def task_run_id(self) -> str:
+        """The id of the task run."""
+        return self.task_run.id
+
+    @property
+    def flow_run_id(self) -> str:
+        """The id of the run that the task is part of."""
+        return self.task_run.flow_run_id
+
     @classmethod
     def get(cls) -> Self | None:
         """Return the context; None in a flow's own body and outside of runs."""

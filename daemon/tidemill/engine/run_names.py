@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tidemill.authoring.tasks import signature_of
 from tidemill.engine.run import Run
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def arguments_of(task_run: "TaskRun") -> dict[str, Any]:
     """Return what the task is called with, by name, defaults included."""
     import inspect
 
+    # What is called may be more than the task's own work: its setup and teardown around it.
+    raw = inspect.signature(task_run.fn) if task_run.task is None else signature_of(task_run.task).raw
     try:
-        bound = inspect.signature(task_run.fn).bind_partial(*task_run.args, **task_run.kwargs)
+        bound = raw.bind_partial(*task_run.args, **task_run.kwargs)
     except TypeError:
         # The call itself will say what is wrong with them.
         return dict(task_run.kwargs)

@@ -15,7 +15,7 @@ from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import Invocation, Steps
 from tidemill.engine.judging import RejectedValueError, judge, judge_interrupt, judge_kept
 from tidemill.engine.recording import end, record
-from tidemill.engine.resuming import take_over
+from tidemill.engine.resuming import drop_value, take_over
 from tidemill.engine.run import Run
 from tidemill.engine.run_names import name_task_run
 from tidemill.limits.here import HERE
@@ -161,6 +161,8 @@ class TaskRun(Invocation):
                 yield self.delay
         if options.hooks:
             call_task_hooks(self)
+        if not options.keeping.in_memory and self.state.is_success:
+            drop_value(self)
 
     def abandon(self, late: BaseException | None = None) -> None:
         """Come to an end between two steps; *late* is what tore the engine out of one."""
