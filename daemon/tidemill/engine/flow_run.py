@@ -62,8 +62,8 @@ class FlowCall(Invocation):
         self.retries: Retries | None = None
         self.since = run.now()
         self.verdict = Verdict(State.CANCELLED)
-        if run.parent is not None and self.flow.options.tags and HERE.place is not None:
-            self.claim = claim_slots(run, self.flow.options.tags, f"flow {self.flow.name}")
+        if run.parent is not None and run.context.tags and HERE.place is not None:
+            self.claim = claim_slots(run, run.context.tags, f"flow {self.flow.name}")
 
     @property
     def flow(self) -> Flow:

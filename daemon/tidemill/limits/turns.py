@@ -22,6 +22,10 @@ class Turn(float):
         """Have *callback* called, from any thread, when it is worth asking again."""
         self._listen(callback)
 
+    def at_most(self, seconds: float) -> "Turn":
+        """Return a wait that is over in *seconds* at the latest."""
+        return Turn(min(self, seconds), min(self.patience, seconds), self._listen)
+
     def wait(self) -> None:
         """Wait in this thread; in small pieces, so that an exception may be raised in it."""
         called = Event()
