@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+TYPED_JSON: Final = "json/typed"
 _INT_LIMIT: Final = 2**63
 _json = msgspec.json.Encoder().encode
 
@@ -24,15 +25,21 @@ def encode(value: Any) -> tuple[str, bytes]:
 
 
 def encode_json(value: Any) -> tuple[str, bytes]:
-    """Do the same, and refuse what JSON would give back as something else."""
+    """Do the same with JSON alone, in which other types are told by name. Refuses what has none."""
     if is_json(value):
         try:
             return "json", _json(value)
         except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError) as error:
             raise UnstorableError(f"it cannot be written as JSON: {error}") from error
-    raise UnstorableError(
-        f"JSON cannot give it back as it is: {_find_foreign(value)}; serializer='pickle', or none, keeps anything"
-    )
+    from tidemill.storage.typed_json import UntypedError, simplify
+
+    try:
+        return TYPED_JSON, _json(simplify(value))
+    except UntypedError as error:
+        reason = f"JSON cannot give it back as it is: {error}; serializer='pickle', or none, keeps anything"
+        raise UnstorableError(reason) from error
+    except (UnicodeEncodeError, ValueError, TypeError, RecursionError, msgspec.EncodeError) as error:
+        raise UnstorableError(f"it cannot be written as JSON: {error}") from error
 
 
 def encode_pickle(value: Any) -> tuple[str, bytes]:
@@ -55,6 +62,10 @@ def decode(encoding: str, data: bytes) -> Any:
     """Return the value of a stored form; a pickle may run code, so this belongs in run processes only."""
     if encoding == "json":
         return msgspec.json.decode(data)
+    if encoding == TYPED_JSON:
+        from tidemill.storage.typed_json import restore
+
+        return restore(msgspec.json.decode(data))
     import pickle
 
     return pickle.loads(data)
@@ -81,23 +92,3 @@ def _is_json(value: Any) -> bool:
     if kind is dict:
         return all(type(key) is str for key in value) and all(map(_is_json, value.values()))
     return False
-
-
-def _find_foreign(value: Any, place: str = "", depth: int = 0) -> str:
-    """Say what in *value* is not JSON, and where."""
-    where = f" at {place}" if place else ""
-    items: Any = ()
-    if depth > 50:
-        return f"it is nested too deeply{where}"
-    if type(value) is dict:
-        strange = next((key for key in value if type(key) is not str), None)
-        if strange is not None:
-            return f"a key of type {type(strange).__name__}{where}"
-        items = value.items()
-    elif type(value) is list:
-        items = enumerate(value)
-    for key, item in items:
-        if not is_json(item):
-            return _find_foreign(item, f"{place}[{key!r}]", depth + 1)
-    kind = type(value).__name__
-    return f"{'a number out of its range' if kind in ('int', 'float') else kind}{where}"
