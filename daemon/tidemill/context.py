@@ -1,6 +1,12 @@
 """What is going on where the code runs: ``from tidemill.context import get_run_context, tags``."""
 
 from tidemill.authoring.tagging import tags
-from tidemill.engine.run_contexts import FlowRunContext, MissingContextError, TaskRunContext, get_run_context
+from tidemill.engine.run_contexts import (
+    FlowRunContext,
+    MissingContextError,
+    TaskRunContext,
+    get_run_context,
+    with_context,
+)
 
-__all__ = ["FlowRunContext", "MissingContextError", "TaskRunContext", "get_run_context", "tags"]
+__all__ = ["FlowRunContext", "MissingContextError", "TaskRunContext", "get_run_context", "tags", "with_context"]

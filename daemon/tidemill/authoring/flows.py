@@ -1,6 +1,7 @@
 """Flows: a declared graph of tasks, or a function that calls them."""
 
 import copy
+import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -162,6 +163,10 @@ class FunctionFlow(Flow):
         *wait_for* names futures and states that must have completed before.
         """
         return engine(f"flow {self.name}").call_flow(self, args, kwargs, wait_for=wait_for, return_state=return_state)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return self.signature.raw
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.is_method = True

@@ -2,44 +2,60 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tidemill.authoring.parameters import Parameter
 from tidemill.authoring.tasks import Task, definition_of
 from tidemill.domain.errors import DefinitionError
 
 
-@dataclass(frozen=True, slots=True)
-class Unmapped:
+class _Wrapper:
+    """Says something about the argument of a task."""
+
+    __slots__ = ("value",)
+
+    are_made: ClassVar[bool] = False
+    """Whether the program has made one: until then nobody has to look for them."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        _Wrapper.are_made = True
+
+    def unwrap(self) -> Any:
+        """Return the value."""
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+
+class Unmapped(_Wrapper):
     """The same value goes to every call of a mapped task."""
 
-    value: Any
-
-    def unwrap(self) -> Any:
-        """Return the value."""
-        return self.value
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AllowFailure:
+class AllowFailure(_Wrapper):
     """A task that takes the value runs also where it stands for one that failed."""
 
-    value: Any
-
-    def unwrap(self) -> Any:
-        """Return the value."""
-        return self.value
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(_Wrapper):
     """A value that is handed on as it is: nobody looks for futures in it."""
 
-    value: Any
+    __slots__ = ()
 
-    def unquote(self) -> Any:
-        """Return the value."""
-        return self.value
+
+class Opaque(_Wrapper):
+    """A future whose result is handed on as it is."""
+
+    __slots__ = ()
+
+
+def wrappers_are_made() -> bool:
+    """Tell whether arguments may be wrapped, so that somebody has to look."""
+    return _Wrapper.are_made
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +79,13 @@ def allow_failure(value: Any) -> AllowFailure:
 
 
 def quote(value: Any) -> Quoted:
-    """Let a task take *value* as it is, without a search for futures in it; the task calls ``.unquote()``."""
+    """Let a task take *value* as it is, without a search for futures in it."""
     return Quoted(value)
+
+
+def opaque(value: Any) -> Opaque:
+    """Let a task take the result of the future *value* as it is."""
+    return Opaque(value)
 
 
 def is_mapped_over(value: Any) -> bool:

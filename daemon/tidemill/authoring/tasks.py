@@ -1,5 +1,6 @@
 """Tasks: a function, a class with a ``run`` method, or a method, and how each is run."""
 
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,8 @@ class Task:
             from tidemill.authoring.mapping import declare_map
 
             return declare_map(self, args, kwargs, wait_for)
+        if "deferred" in kwargs:
+            raise TidemillError(f"task {self.name} cannot be mapped with deferred=: submit it inside a flow")
         futures = engine(f"task {self.name}").map_task(self, args, kwargs, wait_for=wait_for)
         return [future.final_state() for future in futures] if return_state else futures
 
@@ -182,6 +185,10 @@ class Task:
     def on_rollback(self, hook: Hook) -> Hook:
         """Call *hook* with the transaction when what the task did is to be undone."""
         return self._hook("on_rollback", hook)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return signature_of(self).raw
 
     def __get__(self, instance: Any, owner: type | None = None) -> "Task":
         """Behave as a method: seen through an instance, the task works on that instance."""

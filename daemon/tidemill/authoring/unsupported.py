@@ -3,6 +3,7 @@
 from typing import Final
 
 MODULES: Final = {
+    "_experimental": "leave it out",
     "artifacts": "return the value instead; tidemill result RUN TASK shows it",
     "assets": "name what comes before with depends_on or wait_for",
     "automations": "use the flow's hooks (on_failure=[…]) instead",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tidemill.authoring.mapping import AllowFailure, Unmapped
+from tidemill.authoring.mapping import AllowFailure, Opaque, Quoted, Unmapped
 from tidemill.authoring.states import FailedRun
 from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.results import ErrorInfo
@@ -14,6 +14,7 @@ from tidemill.engine.task_run import TaskRun
 
 _LISTS = (list, tuple, set, frozenset)
 _PROMISES = (Future, ReturnedState)
+_WRAPPERS = (AllowFailure, Opaque, Unmapped)
 
 
 class Given:
@@ -53,11 +54,13 @@ class Given:
 
 
 def given(args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Given | None:
-    """Return what has to be waited for before a call; None when nothing has to be."""
+    """Return what has to be waited for or unwrapped before a call; None when nothing has to be."""
     needed = list(promises_in((args, kwargs)))
     if wait_for is not None:
         needed += promises_in(list(wait_for) if isinstance(wait_for, _LISTS) else [wait_for])
-    return Given(args, kwargs, needed) if needed else None
+    if needed or any(_wrapped((args, kwargs))):
+        return Given(args, kwargs, needed)
+    return None
 
 
 def promises_in(value: Any, may_fail: bool = False) -> Iterator[tuple[Any, bool]]:
@@ -71,25 +74,28 @@ def promises_in(value: Any, may_fail: bool = False) -> Iterator[tuple[Any, bool]
     elif kind is dict:
         for item in value.values():
             yield from promises_in(item, may_fail)
-    elif kind is AllowFailure:
-        yield from promises_in(value.value, True)
-    elif kind is Unmapped:
-        yield from promises_in(value.value, may_fail)
+    elif kind in _WRAPPERS:
+        yield from promises_in(value.value, may_fail or kind is AllowFailure)
 
 
-def with_results(value: Any) -> Any:
-    """Return *value* with every future and state in it replaced by its result, a failed one by its exception."""
+def with_results(value: Any, *, states: bool = True) -> Any:
+    """Return *value* with every future in it, and every state where those count, replaced by its result.
+
+    One that failed is replaced by its exception.
+    """
     kind = type(value)
-    if kind in _PROMISES:
+    if kind is Future or (states and kind is ReturnedState):
         return value.result(raise_on_failure=False)
-    if kind is AllowFailure or kind is Unmapped:
-        return with_results(value.value)
+    if kind in _WRAPPERS:
+        return with_results(value.value, states=states)
+    if kind is Quoted:
+        return value.value
     if kind in _LISTS or isinstance(value, list):
-        if next(_wrapped(value), None) is None:
+        if not any(_wrapped(value)):
             return value
-        return (kind if kind in _LISTS else list)(with_results(item) for item in value)
-    if kind is dict and next(_wrapped(value.values()), None) is not None:
-        return {key: with_results(item) for key, item in value.items()}
+        return (kind if kind in _LISTS else list)(with_results(item, states=states) for item in value)
+    if kind is dict and any(_wrapped(value.values())):
+        return {key: with_results(item, states=states) for key, item in value.items()}
     return value
 
 
@@ -97,7 +103,7 @@ def _wrapped(items: Any) -> Iterator[bool]:
     """Yield once for every item that has to be replaced, or has such a thing in it."""
     for item in items:
         kind = type(item)
-        if kind in _PROMISES or kind is AllowFailure or kind is Unmapped:
+        if kind in _PROMISES or kind in _WRAPPERS or kind is Quoted:
             yield True
         elif kind in _LISTS or isinstance(item, list):
             yield from _wrapped(item)

@@ -34,18 +34,24 @@ def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
 
 
 def _judge_value(call: "FlowCall", value: Any) -> Verdict:
-    """Judge by what the body returned: a state says it, futures and several states are judged by the worst."""
+    """Judge by what the body returned: a state says it, several states the worst of them, anything else is a value.
+
+    A submitted task that failed, and whose failure nobody has seen, fails a flow that returns no state.
+    """
+    if isinstance(value, ReturnedState):
+        return _judge_states(call, [value], value)
     run = call.run
-    promises = [promise for promise, _ in promises_in(value)]
-    unknown = [future for future in run.futures if not future.looked_at or future in promises]
+    returned = [promise for promise, _ in promises_in(value) if isinstance(promise, Future)]
+    unknown = [future for future in run.futures if not future.looked_at or future in returned]
     bad = [future.task_run for future in unknown if not future.task_run.state.is_success]
     if bad:
         return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
-    states = [promise for promise in promises if not isinstance(promise, Future)]
-    failures = [state for state in states if not state.is_completed()]
-    if failures:
-        return _judge_states(states, failures)
-    value = with_results(value)
+    if isinstance(value, list | tuple | set) and value and all(isinstance(item, ReturnedState) for item in value):
+        return _judge_states(call, list(value), value)
+    return _keep(call, with_results(value, states=False))
+
+
+def _keep(call: "FlowCall", value: Any) -> Verdict:
     try:
         result = None if value is None else keep(call, call.flow.options.keeping, value, _place(call))
     except Exception as failure:
@@ -57,7 +63,10 @@ def _place(call: "FlowCall") -> ResultPlace:
     return call.run.place(call.flow.name, -1)._replace(parameters=call.run.context.parameters)
 
 
-def _judge_states(states: list[ReturnedState], failures: list[ReturnedState]) -> Verdict:
+def _judge_states(call: "FlowCall", states: list[ReturnedState], value: Any) -> Verdict:
+    failures = [state for state in states if not state.is_completed()]
+    if not failures:
+        return _keep(call, value.data if value is states[0] else value)
     first = failures[0]
     message = first.message or f"the flow returned {first.name}"
     if len(states) > 1:

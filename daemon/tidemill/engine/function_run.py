@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidemill.authoring.context import CURRENT_TAGS, with_current_tags
-from tidemill.authoring.mapping import Mapped
+from tidemill.authoring.mapping import Mapped, wrappers_are_made
 from tidemill.authoring.parameters import Parameter
 from tidemill.authoring.states import State as ReturnedState
 from tidemill.authoring.tasks import Task, definition_of, signature_of
@@ -34,7 +34,7 @@ def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, An
     with run.lock:
         task_run = TaskRun(run, definition.name, options, code_of(task), task)
         run.task_runs.append(task_run)
-    if wait_for is not None or run.has_promises:
+    if wait_for is not None or run.has_promises or wrappers_are_made():
         task_run.upstream = given(args, kwargs, wait_for)
     task_run.args, task_run.kwargs = args, kwargs
     return task_run

@@ -1,5 +1,6 @@
 """What user code may ask about its run under Prefect's names: ``get_run_context()`` and ``tidemill.runtime``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -7,6 +8,7 @@ from typing import Any, Final, Self
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.authoring.run_views import FlowRunView, TaskRunView
 from tidemill.domain.errors import TidemillError
+from tidemill.engine.facts import RunFacts, TaskFacts
 from tidemill.engine.hooks import view_run, view_task_run
 from tidemill.engine.run import Run
 from tidemill.engine.run_names import arguments_of
@@ -125,3 +127,26 @@ def _root(run: Run) -> Run:
     while run.parent is not None:
         run = run.parent
     return run
+
+
+class _Carried:
+    """A function together with the run it is to be part of, wherever it is called."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self._fn = fn
+        run, task = _run(), CURRENT_TASK.get()
+        self._run = None if run is None else RunFacts(run.context)
+        self._task = None if task is None else TaskFacts(task.name, task.index, task.attempt)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        run, task = CURRENT_RUN.set(self._run), CURRENT_TASK.set(self._task)
+        try:
+            return self._fn(*args, **kwargs)
+        finally:
+            CURRENT_RUN.reset(run)
+            CURRENT_TASK.reset(task)
+
+
+def with_context(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *fn* as part of this run, for a pool of threads or processes of the author's own."""
+    return _Carried(fn)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple
 
-from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, RunContext
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.domain.errors import TidemillError
+from tidemill.engine.facts import RunFacts, TaskFacts
 from tidemill.engine.failures import traceback_of, type_name
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import run_lazy
@@ -30,20 +31,6 @@ class Answer(NamedTuple):
 
 class RemoteTraceback(Exception):
     """Shows where, in the other process, an error was raised."""
-
-
-class TaskFacts(NamedTuple):
-    """The task that is being executed, as its code may see it."""
-
-    name: str
-    index: int  # type: ignore[assignment]  # nobody looks for a value in it, so tuple.index may go
-    attempt: int
-
-
-class RunFacts(NamedTuple):
-    """The run that the task is part of, as its code may see it."""
-
-    context: RunContext
 
 
 def pack(code: TaskCode) -> bytes:

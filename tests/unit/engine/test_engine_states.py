@@ -64,6 +64,22 @@ def test_what_a_flow_returns_decides_how_it_ended():
     )
 
 
+def test_a_state_among_other_values_is_a_value_and_a_returned_state_outweighs_a_lost_failure():
+    @flow
+    def mixed():
+        return "bar", bad(return_state=True)
+
+    @flow
+    def content():
+        bad.submit()
+        return Completed(data="happy")
+
+    word, state = mixed()
+
+    assert (word, state.is_failed()) == ("bar", True)
+    assert content() == "happy"
+
+
 def test_what_a_task_returns_decides_how_it_ended():
     @task
     def says(kind):

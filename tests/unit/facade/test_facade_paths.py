@@ -1,9 +1,11 @@
 """The import paths of Prefect, with one word changed, and what is refused there."""
 
 import importlib
+import inspect
 import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import tidemill
 from tidemill import flow, task
 from tidemill.authoring.unsupported import MODULES, NAMES
-from tidemill.context import FlowRunContext, MissingContextError, TaskRunContext, get_run_context, tags
+from tidemill.context import FlowRunContext, MissingContextError, TaskRunContext, get_run_context, tags, with_context
 from tidemill.domain.errors import ScheduleError
 from tidemill.logging import disable_run_logger, get_run_logger
 from tidemill.runtime import deployment, flow_run, task_run
@@ -21,12 +23,13 @@ from tidemill.utilities.annotations import quote
 PATHS = {
     "tidemill": "Flow State Task allow_failure flow get_run_logger tags task unmapped",
     "tidemill.cache_policies": "DEFAULT INPUTS NO_CACHE RUN_ID TASK_SOURCE CachePolicy",
-    "tidemill.context": "FlowRunContext TaskRunContext get_run_context tags",
+    "tidemill.context": "FlowRunContext TaskRunContext get_run_context tags with_context",
     "tidemill.exceptions": "CancelledRun CrashedRun FailedRun MissingResult ParameterTypeError PrefectException",
     "tidemill.filesystems": "LocalFileSystem",
     "tidemill.flows": "Flow flow",
     "tidemill.futures": "PrefectFuture PrefectFutureList as_completed resolve_futures_to_states wait",
     "tidemill.logging": "disable_run_logger get_logger get_run_logger",
+    "tidemill.logging.loggers": "get_run_logger",
     "tidemill.results": "CloudResult DatabaseResult LocalResult",
     "tidemill.runtime": "deployment flow_run task_run",
     "tidemill.schedules": "Cron Interval RRule",
@@ -36,7 +39,7 @@ PATHS = {
     "tidemill.tasks": "Task exponential_backoff task task_input_hash",
     "tidemill.testing.utilities": "prefect_test_harness",
     "tidemill.transactions": "CommitMode IsolationLevel get_transaction transaction",
-    "tidemill.utilities.annotations": "allow_failure quote unmapped",
+    "tidemill.utilities.annotations": "allow_failure opaque quote unmapped",
 }
 
 
@@ -131,13 +134,37 @@ def test_the_run_s_logger_can_be_silenced(caplog):
 def test_a_quoted_value_is_handed_on_as_it_is():
     @task
     def take(x):
-        return x.unquote()
+        return x
 
     @flow
     def etl():
         return take.submit(quote([1, 2])).result()
 
     assert etl() == [1, 2]
+
+
+def test_a_function_keeps_its_run_in_threads_of_the_author_s_own():
+    @task
+    def spread():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(with_context(lambda: tidemill.current_run().run_id)).result() == flow_run.id
+
+    @flow
+    def etl():
+        return spread()
+
+    assert etl() is True
+
+
+def test_the_signatures_of_flows_and_tasks_are_those_of_their_functions():
+    @flow
+    def etl(x: int, y: str = "a"): ...
+
+    @task
+    def step(z): ...
+
+    assert str(inspect.signature(etl)) == "(x: int, y: str = 'a')"
+    assert str(inspect.signature(step)) == "(z)"
 
 
 def test_serving_and_deploying_say_what_to_do_instead():
