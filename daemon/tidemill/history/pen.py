@@ -13,6 +13,9 @@ from tidemill.history.place import Identity, identify, is_same, put_back
 from tidemill.history.problems import BUSY, code_of, is_passing
 from tidemill.history.writing import Writer
 
+_MANY_PAGES: Final = 1000
+"""SQLite's own measure: runs change few pages, and many of them the same."""
+_FEW_PAGES: Final = 200
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -41,6 +44,21 @@ class Pen:
             raise
         # Only now is it durable: what was written into a file that has lost its name would be read by nobody.
         self.keep_place()
+
+    @contextmanager
+    def slice(self) -> Iterator[Writer]:
+        """Hand out the writer like :meth:`transaction`, for one of many pieces that change much.
+
+        Each folds what it wrote into the file at once: the write-ahead log of several is too much for one
+        commit, which somebody may be waiting behind.
+        """
+        self._open()
+        self._fold_at(_FEW_PAGES)
+        try:
+            with self.transaction() as writer:
+                yield writer
+        finally:
+            self._fold_at(_MANY_PAGES)
 
     def keep_place(self) -> None:
         """See to it that the history is where everybody looks for it; write it there anew where it was taken away."""
@@ -73,8 +91,12 @@ class Pen:
         driver = self._driver()
         if driver is None:
             return 0
-        # As a script: executed as a statement it would free a single page.
-        driver.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
+        self._fold_at(_FEW_PAGES)
+        try:
+            # As a script: executed as a statement it would free a single page.
+            driver.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
+        finally:
+            self._fold_at(_MANY_PAGES)
         self.keep_place()
         return int(driver.execute("PRAGMA freelist_count").fetchone()[0])
 
@@ -92,6 +114,12 @@ class Pen:
             if self._connection.in_transaction():
                 self._connection.rollback()
         return self._connection, self._writer
+
+    def _fold_at(self, pages: int) -> None:
+        """Have a commit fold the write-ahead log into the file when it has so many pages."""
+        driver = self._driver()
+        if driver is not None:
+            driver.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchall()
 
     def _driver(self) -> sqlite3.Connection | None:
         """Return SQLite's own connection, while there is one."""

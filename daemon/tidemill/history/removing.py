@@ -34,11 +34,11 @@ class RemovalWriting(FlowWriting):
         """Remove runs with their tasks, results and sub-flows; return the ids that are gone, and how many were seen.
 
         A run that may not go (it has no end yet, or another one was retried from it) is passed over. When the time
-        is up, the rest was not seen: it is for the next call.
+        is up, the rest was not seen: it is for the next call. Something is done in each.
         """
         gone: list[str] = []
         for seen, run in enumerate(runs):
-            if not has_time():
+            if seen and not has_time():
                 return gone, seen
             if self.row(_MAY_GO, run) is None:
                 continue
