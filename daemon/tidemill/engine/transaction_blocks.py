@@ -16,12 +16,14 @@ from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 from tidemill.engine.task_transactions import around, current_site
 from tidemill.engine.transaction_hooks import Teller
-from tidemill.engine.transaction_records import KeyedRecord, ResultRecord, ResultStore
+from tidemill.engine.transaction_records import KeyedRecord, ResultRecord
 from tidemill.engine.transactions import Transaction, TransactionState
 
 if TYPE_CHECKING:
     import os
     from contextvars import Token
+
+    from tidemill.authoring.result_stores import ResultStore
 
 
 class Block(Transaction):

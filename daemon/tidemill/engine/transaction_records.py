@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tidemill.authoring.result_stores import ResultStore
 from tidemill.cache.records import CacheRecord, digest_of, shown
 from tidemill.domain.errors import DefinitionError, TidemillError
 from tidemill.engine.cache_stores import CacheStore, store_in
@@ -14,16 +15,6 @@ from tidemill.engine.run import Run
 from tidemill.storage.places import ResultError, ResultPlace
 
 _NAME: Final = "transaction"
-
-
-@dataclass(frozen=True)
-class ResultStore:
-    """Where records are, in a folder, and what locks them. Names are Prefect's."""
-
-    result_storage: str | os.PathLike[str] | None = None
-    metadata_storage: str | os.PathLike[str] | None = None
-    """Takes the place of *result_storage*: records and values are not kept apart."""
-    lock_manager: Any = None
 
 
 @dataclass(frozen=True)
