@@ -2,9 +2,10 @@
 
 import os
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 from tidemill.domain.addresses import with_driver, without_password
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tidemill.storage.tables import ResultTable
 
 TABLE: Final = "tidemill_results"
+T = TypeVar("T")
 _TABLE_NAME: Final = re.compile(r"(?:[A-Za-z_]\w{0,62}\.)?[A-Za-z_]\w{0,62}", re.ASCII)
 _SQLITE: Final = "sqlite:///"
 
@@ -70,12 +72,12 @@ class DatabaseResult(StoredResult):
 
     def put(self, info: ResultInfo, data: bytes, place: ResultPlace) -> None:
         """Write the row, or write it over."""
-        beside(lambda: self._table(info).write(place, info, data))
+        self._perform(lambda: self._table(info).write(place, info, data))
 
     def get(self, info: ResultInfo) -> bytes:
         """Return the bytes of the row, in the database and the table where it was written."""
         _, _, run, task, number = _parts_of(info)
-        return beside(lambda: self._table(info).read(run, task, number))
+        return self._perform(lambda: self._table(info).read(run, task, number))
 
     def rename(self, name: str) -> None:
         """Refuse: rows have keys, not names."""
@@ -88,6 +90,10 @@ class DatabaseResult(StoredResult):
 
     def __repr__(self) -> str:
         return f"DatabaseResult({self._shown(self._file)!r}, table={self.table!r})"
+
+    def _perform(self, work: Callable[[], T]) -> T:
+        # A file makes nobody wait for long, and a thread of its own takes longer than the write.
+        return beside(work) if self._file is None else work()
 
     def _shown(self, file: Path | None) -> str:
         return without_password(self._url) if file is None else f"{_SQLITE}{file}"

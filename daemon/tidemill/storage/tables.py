@@ -33,8 +33,8 @@ from tidemill.storage.files import setback
 from tidemill.storage.patience import Setback, wait
 from tidemill.storage.places import ResultPlace
 
-BUSY_TIMEOUT: Final = 1.0
-"""Seconds SQLite itself waits for a lock, before it is asked again."""
+BUSY_TIMEOUT: Final = 0.2
+"""Seconds SQLite itself waits for a lock, before it is asked again: it hears no interrupt meanwhile."""
 _CONNECTING: Final = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}
 """What libpq would wait for without end, unless the author's URL says more."""
 
