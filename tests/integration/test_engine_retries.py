@@ -213,7 +213,7 @@ def test_a_value_is_judged_by_tenacity_s_own_condition(run):
     )
 
     assert record.tasks["grow"].attempts == 3
-    assert record.tasks["grow"].error.message == "the retry condition does not accept what the task returned"
+    assert record.tasks["grow"].error.message == "the retry condition does not accept what was returned"
     assert (record.tasks["strange"].attempts, record.tasks["strange"].error.line) == (1, "KeyError: 'missing'")
 
 
@@ -424,6 +424,19 @@ def test_only_the_errors_that_a_flow_names_are_tried_again(run):
     record = run("@flow(retry_kwargs={'max_retries': 3, 'on': OSError})\ndef etl(): raise ValueError('no')\n")
 
     assert (record.state, record.of(RunRetrying)) == ("failed", [])
+
+
+def test_what_a_flow_returns_is_judged_by_tenacity_s_own_condition(run):
+    record = run(
+        """
+        from tenacity import retry_if_result
+        @flow(retry_kwargs={"max_retries": 3, "retry": retry_if_result(lambda value: value < 3)})
+        def etl(): return current_run().attempt
+        """
+    )
+
+    assert (record.state, record.end.result.value) == ("completed", "3")
+    assert [event.error.type for event in record.of(RunRetrying)] == ["RejectedValueError"] * 2
 
 
 def test_a_flow_within_a_flow_is_tried_again_by_itself(run):

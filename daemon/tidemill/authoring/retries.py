@@ -108,12 +108,20 @@ def _policy(keys: dict[str, Any], owner: str) -> RetryPolicy:
         max_delay=seconds(keys["max_delay"], f"max_delay of {owner}") if "max_delay" in keys else None,
         jitter=_share(keys.get("jitter", 0), f"jitter of {owner}"),
         on=_condition(keys["on"], owner) if "on" in keys else None,
+        on_value=_on_value(keys["retry"]) if "retry" in keys else None,
         spread=_share(keys.get("spread", 0), f"retry_jitter_factor of {owner}"),
         **{name: keys.get(name) for name in (*STRATEGIES, *CALLBACKS, "condition_fn")},
     )
     if not policy.allows_any and (policy.wait is not None or policy.retry is not None):
         raise DefinitionError(f"{owner} says how to retry, but never retries: add max_retries or stop")
     return policy
+
+
+def _on_value(condition: Any) -> Any:
+    # Few flows have such a condition.
+    from tidemill.authoring.value_conditions import on_value
+
+    return on_value(condition)
 
 
 def _check_callable(name: str, value: Any, owner: str) -> None:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+ASK_CONDITION: Final = "ask"
+"""Stands where a retry condition has to be asked itself what it says of a value."""
 LONGEST: Final = 365 * 86400.0
 """Seconds beyond which nobody waits: a strategy that says more, or infinity, is cut to it."""
 
@@ -29,6 +31,9 @@ class RetryPolicy:
     """tenacity's own strategy, in place of the delays."""
     retry: Any = None
     """tenacity's own condition, in place of ``on``."""
+    on_value: Any = None
+    """What ``retry`` says of a returned value: a function that tells whether it asks for another attempt,
+    ASK_CONDITION, or None when it accepts every one."""
     spread: float = 0.0
     """Prefect's ``retry_jitter_factor``: delays spread around the one given, at most that share above it."""
     before: Any = None

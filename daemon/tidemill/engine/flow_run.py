@@ -3,21 +3,18 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
 from tidemill.authoring.signatures import MISSING
-from tidemill.authoring.states import FailedRun
-from tidemill.domain.errors import GiveUp, Retry
-from tidemill.domain.events import RunRetrying
-from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
+from tidemill.engine.flow_attempts import begin_attempt, judge_by_condition, next_attempt
 from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graph import Graph, build_graph
-from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.graph_run import GraphRun
 from tidemill.engine.hooks import call_flow_hooks
 from tidemill.engine.invocation import Invocation, Steps, carry
 from tidemill.engine.parameters import check_parameters, flow_parameters
@@ -28,6 +25,7 @@ from tidemill.limits.here import HERE
 
 if TYPE_CHECKING:
     from tidemill.engine.retrying import Retries
+    from tidemill.engine.slots import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +72,13 @@ class FlowCall(Invocation):
         """Return the steps from its first attempt to its end."""
         run, flow = self.run, self.flow
         if self.claim is not None:
-            yield from self.claim.wait()
-            run.grips = self.claim.grips
+            yield from self._take_slots(self.claim)
         if "on_running" in flow.options.hooks:
             call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING)))
         while True:
             graph_run = self._aim()
             if flow.options.retry.before is not None:
-                self._retries().begin()
+                begin_attempt(self)
             yield None if graph_run is None else partial(self._carry_graph, graph_run)
             if run.futures:
                 yield partial(_settle, run)
@@ -89,11 +86,13 @@ class FlowCall(Invocation):
                 self._judge(graph_run)
             else:
                 yield partial(self._judge, graph_run)
-            delay = self._delay(graph_run)
+            delay = next_attempt(self, graph_run)
             if delay is None:
                 return
-            self._tell(delay, self.verdict.error or ErrorInfo("Failed", ""))
+            self._release_slots()
             yield delay
+            if self.claim is not None:
+                yield from self._take_slots(self.claim)
             run.begin_again()
 
     def abandon(self, late: BaseException | None = None) -> None:
@@ -112,6 +111,12 @@ class FlowCall(Invocation):
             call_flow_hooks(flow, self.run, returned_state(verdict))
         self._release_slots()
         return verdict
+
+    def _take_slots(self, claim: "Claim") -> Steps:
+        """Have the slots that the flow's tags ask for: while it waits for its next attempt others may have them."""
+        if not claim.is_met:
+            yield from claim.wait()
+        self.run.grips = claim.grips
 
     def _release_slots(self) -> None:
         if self.claim is not None:
@@ -139,38 +144,14 @@ class FlowCall(Invocation):
 
     def _judge(self, graph_run: GraphRun | None) -> None:
         self.verdict = judge_flow(self, graph_run)
-
-    def _delay(self, graph_run: GraphRun | None) -> float | None:
-        """Return the seconds until the flow's next attempt; None when this was the last."""
-        run, verdict = self.run, self.verdict
-        if verdict.state not in (State.FAILED, State.TIMED_OUT) or run.interruption is not None:
-            return None
-        error = verdict.exception or FailedRun(verdict.error.message if verdict.error else "the flow failed")
-        if not (self.flow.options.retry.allows_any or isinstance(error, Retry | BaseExceptionGroup)):
-            return None
-        given_up = [task_run for task_run in failed(run.task_runs) if isinstance(task_run.error, GiveUp)]
-        if graph_run is not None and given_up:
-            return None
-        is_own = not any(task_run.error is error for task_run in run.task_runs)
-        return self._retries().delay_after_error(error, is_own=is_own)
-
-    def _retries(self) -> "Retries":
-        # Few flows fail, and fewer are tried again.
-        from tidemill.engine.tried import retries_of_flow
-
-        return retries_of_flow(self)
-
-    def _tell(self, delay: float, error: ErrorInfo) -> None:
-        """Tell the journal and the log that another attempt follows."""
-        run, attempt, now = self.run, self.run.context.attempt, self.run.now()
-        run.tell("-", "WARNING", f"attempt {attempt} of the flow failed, the next begins in {delay:g} s: {error.line}")
-        run.sink.write(RunRetrying(now, attempt, now + int(delay * 1_000_000), error))
-        run.context = replace(run.context, attempt=attempt + 1)
+        if self.flow.options.retry.on_value is not None and graph_run is None and self.verdict.state.is_success:
+            self.verdict = judge_by_condition(self)
 
 
-def carry_out(prepared: Prepared, run: Run) -> Verdict:
-    """Carry out a prepared flow, this thread taking part, and judge it."""
+def carry_out(prepared: Prepared, run: Run, claim: "Claim | None" = None) -> Verdict:
+    """Carry out a prepared flow, this thread taking part, and judge it; *claim* is what it holds for its tags."""
     call = FlowCall(prepared, run)
+    call.claim = claim
     carry(call)
     return call.conclude()
 

@@ -1,7 +1,7 @@
 """Says how an attempt of a task went, and keeps what it returned."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidemill.authoring.states import FailedRun
 from tidemill.authoring.states import State as ReturnedState
@@ -15,14 +15,6 @@ from tidemill.engine.warden import pending_interrupt
 
 if TYPE_CHECKING:
     from tidemill.engine.task_run import TaskRun
-
-
-class RejectedValueError(Exception):
-    """Stands for a returned value that the task's own retry condition did not accept."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__("the retry condition does not accept what the task returned")
-        self.value = value
 
 
 def judge(task_run: "TaskRun") -> None:
@@ -79,23 +71,14 @@ def _judge_value(task_run: "TaskRun") -> None:
             task_run.error = returned.error or FailedRun(returned.message or f"the task returned {returned.name}")
             task_run.state = returned.type if returned.is_final() else State.FAILED
             return
-    if task_run.options.retry.retry is not None:
-        task_run.error = _objection(task_run)
+    if task_run.options.retry.on_value is not None:
+        from tidemill.engine.tried import retries_of_task
+
+        task_run.error = retries_of_task(task_run).objection(task_run.value)
         if task_run.error is not None:
             task_run.state = State.FAILED
             return
     _keep(task_run)
-
-
-def _objection(task_run: "TaskRun") -> Exception | None:
-    """Ask the task's own retry condition about the value; return what stands against it."""
-    from tidemill.engine.tried import retries_of_task
-
-    try:
-        rejected = retries_of_task(task_run).rejects(task_run.value)
-    except Exception as error:
-        return error
-    return RejectedValueError(task_run.value) if rejected else None
 
 
 def _keep(task_run: "TaskRun") -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.calling import install
 from tidemill.authoring.context import RunContext
@@ -38,6 +38,9 @@ from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
 from tidemill.limits.here import HERE
 from tidemill.storage.history import HistoryResult
+
+if TYPE_CHECKING:
+    from tidemill.engine.slots import Claim
 
 
 def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, terminal: bool = False) -> State:
@@ -128,25 +131,25 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     run.context = replace(run.context, flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
     run.use(flow.options.task_runner)
     HERE.use(order.limits_dir, order.run, flow.name)
-    if flow.options.tags and HERE.place is not None and not _wait_for_slots(order, run, flow):
+    claim = _claim_slots(order, run, flow) if flow.options.tags and HERE.place is not None else None
+    if run.interruption is not None:
         return judge_interruption(run) or Verdict(State.CANCELLED)
     if flow.options.run_name is not None:
         run.rename(name_run(flow.options.run_name, prepared.parameters, run))
     if order.timeout is None and flow.options.timeout is not None:
         run.warden.at(flow.options.timeout, run.expire)
-    return carry_out(prepared, run)
+    return carry_out(prepared, run, claim)
 
 
-def _wait_for_slots(order: RunOrder, run: Run, flow: Flow) -> bool:
-    """Take a slot of each limit among the flow's tags, for as long as this process lives; tell whether it goes on."""
+def _claim_slots(order: RunOrder, run: Run, flow: Flow) -> "Claim":
+    """Wait for a slot of each limit among the flow's tags, unless the run is interrupted before."""
     from tidemill.engine.slots import Claim
 
     claim = Claim(run, flow.options.tags, is_expected=order.is_admitted)
     for turn in claim.wait():
         if not run.pause(turn):
-            return False
-    run.grips = claim.grips
-    return True
+            break
+    return claim
 
 
 def _load_flow(order: RunOrder) -> Flow:

@@ -8,10 +8,10 @@ own: a wait can be cancelled and holds no thread.
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill.domain.retries import LONGEST, RetryPolicy
+from tidemill.domain.retries import ASK_CONDITION, LONGEST, RetryPolicy
 from tidemill.engine.asking import asked_delay, asks_again, gives_up
 
 if TYPE_CHECKING:
@@ -21,26 +21,36 @@ ASKED_LIMIT: Final = 10
 """Retries of a task that raises Retry and whose policy allows none by itself."""
 
 
-def _call(fn: Callable[..., Any], *args: Any) -> Any:
-    return fn(*args)
+class RejectedValueError(Exception):
+    """Stands for a returned value that the retry condition did not accept."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("the retry condition does not accept what was returned")
+        self.value = value
 
 
-@dataclass(slots=True)
 class Tried:
     """What is tried again, as the author's strategies and callbacks see it."""
 
+    name = "the task"
     fn: Callable[..., Any] | None = None
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    name: str = "the task"
-    spent: Callable[[], float] = lambda: 0.0
-    """Returns the seconds since its first attempt began."""
-    call: Callable[..., Any] = _call
-    """Calls a function of the author's with the arguments given after it."""
-    warn: Callable[[str], None] = lambda text: None
-    """Tells the run's log."""
-    accepts: Callable[[BaseException], bool] | None = None
-    """The author's own last word on an error, asked when the rest of the policy allows another attempt."""
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+
+    def spent(self) -> float:
+        """Return the seconds since its first attempt began."""
+        return 0.0
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of the author's."""
+        return fn(*args)
+
+    def warn(self, text: str) -> None:
+        """Tell the run's log."""
+
+    def accepts(self, error: BaseException) -> bool:
+        """Ask the author's last word on *error*, when the rest of the policy allows another attempt."""
+        return True
 
 
 class Retries:
@@ -61,11 +71,15 @@ class Retries:
         if self._policy.before is not None:
             self._guarded(lambda: self._ask(self._policy.before, self._call_state()))
 
-    def delay_after_error(self, error: BaseException, *, is_own: bool = True) -> float | None:
+    def delay_after(self, error: BaseException, *, is_own: bool = True) -> float | None:
         """Return the seconds until the next attempt; None when there is none.
 
         An error that is not its own, but came from a task below, asked for another attempt of that task.
         """
+        if isinstance(error, RejectedValueError):
+            state = self._call_state()
+            state.set_result(error.value)
+            return self._delay(state, None, is_asked=True)
         is_asked = is_own and asks_again(error)
         if gives_up(error) or not (self._policy.allows_any or is_asked):
             return None
@@ -73,28 +87,24 @@ class Retries:
         state.set_exception((type(error), error, error.__traceback__))
         return self._delay(state, error, is_asked=is_asked)
 
-    def delay_after_value(self, value: Any) -> float | None:
-        """Return the seconds until the next attempt, when the policy's own condition has rejected *value*."""
-        state = self._call_state()
-        state.set_result(value)
-        return self._delay(state, None, is_asked=True)
+    def objection(self, value: Any) -> Exception | None:
+        """Return what stands against a returned *value*: that the policy's own condition rejects it, or fails on it.
 
-    def rejects(self, value: Any) -> bool:
-        """Tell whether the policy's own condition asks for another attempt because of *value*.
-
-        Raises what the condition raises; there are no retries after that.
+        There are no retries after a failure of the condition.
         """
-        condition = self._policy.retry
-        if condition is None:
-            return False
+        try:
+            return RejectedValueError(value) if self._rejects(value) else None
+        except Exception as error:
+            self._is_broken = True
+            return error
+
+    def _rejects(self, value: Any) -> bool:
+        if self._policy.on_value != ASK_CONDITION:
+            return bool(self._tried.call(self._policy.on_value, value))
         state = self._call_state()
         state.set_result(value)
         state.outcome_timestamp = self._clock()
-        try:
-            return bool(self._ask(condition, state))
-        except Exception:
-            self._is_broken = True
-            raise
+        return bool(self._ask(self._policy.retry, state))
 
     def _delay(self, state: "RetryCallState", error: BaseException | None, *, is_asked: bool) -> float | None:
         state.outcome_timestamp = self._clock()
@@ -113,7 +123,7 @@ class Retries:
         ask(policy.after, state)
         state.upcoming_sleep = _sane(ask(policy.wait, state) if wait is None else wait)
         stop = policy.stop if self._policy.allows_any else tenacity.stop_after_attempt(ASKED_LIMIT + 1)
-        if ask(stop, state) or not (is_asked or self._accepts(error)):
+        if ask(stop, state) or not (is_asked or error is None or self._tried.accepts(error)):
             return None
         state.next_action = tenacity.RetryAction(state.upcoming_sleep)
         state.idle_for += state.upcoming_sleep
@@ -127,9 +137,6 @@ class Retries:
             ask(policy.before_sleep, state)
         state.prepare_for_next_attempt()
         return state.upcoming_sleep
-
-    def _accepts(self, error: BaseException | None) -> bool:
-        return self._tried.accepts is None or error is None or self._tried.accepts(error)
 
     def _ask(self, strategy: Callable[..., Any], state: "RetryCallState") -> Any:
         return self._tried.call(strategy, state)

@@ -34,6 +34,11 @@ class Claim:
         return self._waiter is not None
 
     @property
+    def is_met(self) -> bool:
+        """Tell whether it has what it asked for."""
+        return self._lease is not None
+
+    @property
     def grips(self) -> tuple[Grip, ...]:
         """What code that runs under it may borrow from."""
         return (*(self._lease.grips if self._lease is not None else ()), *self._under)
@@ -61,6 +66,8 @@ class Claim:
         """Give the slots back, or leave the line."""
         waiter, lease = self._waiter, self._lease
         self._waiter = self._lease = None
+        # What was kept for it is taken; another time it stands in line like everybody.
+        self._is_expected = False
         if waiter is not None:
             waiter.leave()
         if lease is not None:

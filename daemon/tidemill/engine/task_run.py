@@ -13,7 +13,7 @@ from tidemill.engine.failures import describe
 from tidemill.engine.hooks import call_task_hooks
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import Invocation, Steps
-from tidemill.engine.judging import RejectedValueError, judge, judge_interrupt, judge_kept
+from tidemill.engine.judging import judge, judge_interrupt, judge_kept
 from tidemill.engine.recording import end, record
 from tidemill.engine.resuming import drop_value, take_over
 from tidemill.engine.run import Run
@@ -159,6 +159,7 @@ class TaskRun(Invocation):
             record(self)
             if self.delay is not None:
                 yield self.delay
+        self.retries = None  # of ten thousand items that failed once, each would go on holding its own
         if options.hooks:
             call_task_hooks(self)
         if not options.keeping.in_memory and self.state.is_success:
@@ -264,11 +265,7 @@ def plan_retry(task_run: TaskRun) -> None:
         from tidemill.engine.tried import retries_of_task
 
         try:
-            retries = retries_of_task(task_run)
-            if isinstance(error, RejectedValueError):
-                task_run.delay = retries.delay_after_value(error.value)
-            else:
-                task_run.delay = retries.delay_after_error(error)
+            task_run.delay = retries_of_task(task_run).delay_after(error)
         except Interrupt as late:
             # It came while a function of the author's was asked.
             task_run.error = error = late

@@ -4,7 +4,6 @@ Imported at the first failure.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
@@ -28,40 +27,74 @@ _MICROSECONDS: Final = 1_000_000
 def retries_of_task(task_run: "TaskRun") -> Retries:
     """Return the attempts of a task run so far, as its policy sees them."""
     if task_run.retries is None:
-        policy = task_run.options.retry
-        tried = _tried(task_run, f"task {task_run.name}", task_run.name, task_run.since or task_run.started_at)
-        tried.fn, tried.args, tried.kwargs = task_run.fn, task_run.args, task_run.kwargs
-        if policy.condition_fn is not None:
-            tried.accepts = partial(_accepts_task, task_run, tried.call)
-        task_run.retries = Retries(policy, tried)
+        task_run.retries = Retries(task_run.options.retry, TriedTask(task_run))
     return task_run.retries
 
 
 def retries_of_flow(call: "FlowCall") -> Retries:
     """Return the attempts of a flow so far, as its policy sees them."""
     if call.retries is None:
-        policy = call.flow.options.retry
-        tried = _tried(call, f"flow {call.flow.name}", "-", call.since)
-        if isinstance(call.flow, FunctionFlow):
-            tried.fn, tried.args, tried.kwargs = call.fn, call.args, call.kwargs
-        if policy.condition_fn is not None:
-            tried.accepts = partial(_accepts_flow, call, tried.call)
-        call.retries = Retries(policy, tried)
+        call.retries = Retries(call.flow.options.retry, TriedFlow(call))
     return call.retries
 
 
-def _tried(invocation: Invocation, name: str, task: str, since: int | None) -> Tried:
-    run = invocation.run
-    return Tried(
-        name=name,
-        spent=lambda: 0.0 if since is None else max(0.0, (run.now() - since) / _MICROSECONDS),
-        call=partial(_call, invocation),
-        warn=lambda text: run.tell(task, "WARNING", text),
-    )
+class TriedTask(Tried):
+    """A task run is tried again."""
+
+    def __init__(self, task_run: "TaskRun") -> None:
+        self._task_run = task_run
+        self.name = f"task {task_run.name}"
+        self.fn, self.args, self.kwargs = task_run.fn, task_run.args, task_run.kwargs
+
+    def spent(self) -> float:
+        """Return the seconds since its first attempt began, in this attempt of its flow."""
+        return _spent(self._task_run, self._task_run.since or self._task_run.started_at)
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of the author's as part of the task."""
+        return _call(self._task_run, fn, args)
+
+    def warn(self, text: str) -> None:
+        """Tell the run's log, under the task's name."""
+        self._task_run.run.tell(self._task_run.name, "WARNING", text)
+
+    def accepts(self, error: BaseException) -> bool:
+        """Ask Prefect's ``retry_condition_fn``."""
+        task_run = self._task_run
+        condition, state = task_run.options.retry.condition_fn, _failed(task_run.state, error)
+        return condition is None or bool(self.call(condition, task_run.task, view_task_run(task_run, state), state))
 
 
-def _call(invocation: Invocation, fn: Callable[..., Any], *args: Any) -> Any:
-    """Call a function of the author's as part of what is tried: it can be cancelled, and may log and be async."""
+class TriedFlow(Tried):
+    """A flow is tried again."""
+
+    def __init__(self, call: "FlowCall") -> None:
+        self._call = call
+        self.name = f"flow {call.flow.name}"
+        if isinstance(call.flow, FunctionFlow):
+            self.fn, self.args, self.kwargs = call.fn, call.args, call.kwargs
+
+    def spent(self) -> float:
+        """Return the seconds since its first attempt began."""
+        return _spent(self._call, self._call.since)
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of the author's as part of the flow's own body."""
+        return _call(self._call, fn, args)
+
+    def warn(self, text: str) -> None:
+        """Tell the run's log."""
+        self._call.run.tell("-", "WARNING", text)
+
+    def accepts(self, error: BaseException) -> bool:
+        """Ask ``retry_condition_fn``, with the flow and its run."""
+        flow, run = self._call.flow, self._call.run
+        condition, state = flow.options.retry.condition_fn, _failed(self._call.verdict.state, error)
+        return condition is None or bool(self.call(condition, flow, view_run(run, state), state))
+
+
+def _call(invocation: Invocation, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call *fn* so that it can be cancelled, and may log and be async."""
     run = invocation.run
     token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(run)
     try:
@@ -76,14 +109,8 @@ def _call(invocation: Invocation, fn: Callable[..., Any], *args: Any) -> Any:
     raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
-def _accepts_task(task_run: "TaskRun", call: Callable[..., Any], error: BaseException) -> bool:
-    state = _failed(task_run.state, error)
-    return bool(call(task_run.options.retry.condition_fn, task_run.task, view_task_run(task_run, state), state))
-
-
-def _accepts_flow(flow_call: "FlowCall", call: Callable[..., Any], error: BaseException) -> bool:
-    flow, state = flow_call.flow, _failed(flow_call.verdict.state, error)
-    return bool(call(flow.options.retry.condition_fn, flow, view_run(flow_call.run, state), state))
+def _spent(invocation: Invocation, since: int | None) -> float:
+    return 0.0 if since is None else max(0.0, (invocation.run.now() - since) / _MICROSECONDS)
 
 
 def _failed(state: State, error: BaseException) -> ReturnedState:

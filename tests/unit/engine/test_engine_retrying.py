@@ -2,16 +2,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import tenacity
 
+from retries_lab import tried
 from tidemill.domain.errors import GiveUp, Retry
-from tidemill.domain.retries import NO_RETRIES, RetryPolicy
-from tidemill.engine.retrying import ASKED_LIMIT, Retries, Tried
+from tidemill.domain.retries import ASK_CONDITION, NO_RETRIES, RetryPolicy
+from tidemill.engine.retrying import ASKED_LIMIT, RejectedValueError, Retries
 
 
 def delays(policy, *errors):
     retries = Retries(policy)
-    return [retries.delay_after_error(error) for error in errors]
+    return [retries.delay_after(error) for error in errors]
 
 
 def test_as_many_retries_as_the_policy_allows():
@@ -59,12 +61,26 @@ def test_the_first_of_two_limits_counts():
     assert delays(policy, ValueError(), ValueError()) == [0.0, None]
 
 
-def test_a_condition_on_the_value_asks_for_another_attempt():
-    retries = Retries(RetryPolicy(2, delay=1.0, retry=tenacity.retry_if_result(lambda value: value is None)))
+@pytest.mark.parametrize("on_value", [lambda value: value is None, ASK_CONDITION])
+def test_a_condition_on_the_value_asks_for_another_attempt(on_value):
+    condition = tenacity.retry_if_result(lambda value: value is None)
+    retries = Retries(RetryPolicy(2, delay=1.0, retry=condition, on_value=on_value))
 
-    assert not retries.rejects(1)
-    assert retries.rejects(None)
-    assert [retries.delay_after_value(None) for _ in range(3)] == [1.0, 1.0, None]
+    assert retries.objection(1) is None
+    objections = [retries.objection(None) for _ in range(3)]
+    assert [type(objection) for objection in objections] == [RejectedValueError] * 3
+    assert [retries.delay_after(objection) for objection in objections] == [1.0, 1.0, None]
+
+
+@pytest.mark.parametrize("on_value", [lambda value: value.missing, ASK_CONDITION])
+def test_a_condition_that_fails_on_a_value_is_what_stands_against_it_and_ends_the_retries(on_value):
+    policy = RetryPolicy(2, retry=lambda state: state.outcome.result().missing, on_value=on_value)
+    retries = Retries(policy)
+
+    objection = retries.objection(3)
+
+    assert isinstance(objection, AttributeError)
+    assert retries.delay_after(objection) is None
 
 
 def test_another_attempt_is_asked_for_after_the_delay_that_is_asked_for():
@@ -112,22 +128,22 @@ def test_the_author_s_own_last_word_is_asked_only_where_another_attempt_is_allow
         asked.append(str(error))
         return str(error) == "busy"
 
-    retries = Retries(RetryPolicy(2, on=(OSError,)), Tried(accepts=accepts))
+    retries = Retries(RetryPolicy(2, on=(OSError,)), tried(accepts=accepts))
 
-    assert retries.delay_after_error(OSError("busy")) == 0.0
-    assert retries.delay_after_error(ValueError("busy")) is None
-    assert retries.delay_after_error(OSError("gone")) is None
+    assert retries.delay_after(OSError("busy")) == 0.0
+    assert retries.delay_after(ValueError("busy")) is None
+    assert retries.delay_after(OSError("gone")) is None
     assert asked == ["busy", "gone"]
-    exhausted = Retries(RetryPolicy(1), Tried(accepts=accepts))
-    assert [exhausted.delay_after_error(OSError("busy")) for _ in range(2)] == [0.0, None]
+    exhausted = Retries(RetryPolicy(1), tried(accepts=accepts))
+    assert [exhausted.delay_after(OSError("busy")) for _ in range(2)] == [0.0, None]
     assert asked == ["busy", "gone", "busy"]
 
 
 def test_a_last_word_that_raises_is_a_no_and_told():
     warned = []
-    retries = Retries(RetryPolicy(2), Tried(accepts=lambda error: error.code > 3, warn=warned.append))
+    retries = Retries(RetryPolicy(2), tried(accepts=lambda error: error.code > 3, warn=warned.append))
 
-    assert retries.delay_after_error(OSError("busy")) is None
+    assert retries.delay_after(OSError("busy")) is None
     assert len(warned) == 1
     assert "AttributeError" in warned[0]
 
@@ -135,8 +151,8 @@ def test_a_last_word_that_raises_is_a_no_and_told():
 def test_the_time_before_the_first_failure_counts():
     policy = RetryPolicy(stop=tenacity.stop_after_delay(10))
 
-    assert Retries(policy, Tried(spent=lambda: 9.0)).delay_after_error(OSError()) == 0.0
-    assert Retries(policy, Tried(spent=lambda: 11.0)).delay_after_error(OSError()) is None
+    assert Retries(policy, tried(spent=lambda: 9.0)).delay_after(OSError()) == 0.0
+    assert Retries(policy, tried(spent=lambda: 11.0)).delay_after(OSError()) is None
 
 
 def test_try_again_of_tenacity_s_is_an_attempt_more_whatever_the_condition_says():

@@ -11,8 +11,9 @@ import tenacity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retries_lab import tried
 from tidemill.authoring.retries import parse_retries
-from tidemill.engine.retrying import Retries, Tried
+from tidemill.engine.retrying import Retries
 
 
 class Clock:
@@ -97,7 +98,7 @@ def by_us(strategies, steps):
     policy, _ = parse_retries({"retry_kwargs": {**strategies, **callbacks}}, "task f")
     script = Script(steps, clock)
     begun = clock()
-    retries = Retries(policy, Tried(script, (1,), {"b": 2}, spent=lambda: clock() - begun), clock)
+    retries = Retries(policy, tried(fn=script, args=(1,), kwargs={"b": 2}, spent=lambda: clock() - begun), clock)
     random.seed(7)
     while True:
         retries.begin()
@@ -105,11 +106,12 @@ def by_us(strategies, steps):
         try:
             value = script(1, b=2)
         except Exception as error:
-            delay, end = retries.delay_after_error(error), repr(error)
+            delay, end = retries.delay_after(error), repr(error)
         else:
-            if not retries.rejects(value):
+            objection = None if policy.on_value is None else retries.objection(value)
+            if objection is None:
                 return script.calls, waits, seen.shown, value
-            delay, end = retries.delay_after_value(value), f"rejected {value}"
+            delay, end = retries.delay_after(objection), f"rejected {value}"
         if delay is None:
             return script.calls, waits, seen.shown, end
         waits.append(delay)
@@ -118,6 +120,16 @@ def by_us(strategies, steps):
 
 class BusyError(Exception):
     pass
+
+
+class Plain(tenacity.retry_base):
+    """A condition of somebody's own, which nobody can take apart."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, retry_state):
+        return self.function(retry_state)
 
 
 durations = st.sampled_from([0, 0.25, 1, 2.5, 10])
@@ -160,7 +172,8 @@ conditions = st.recursive(
     | st.just(tenacity.retry_if_exception_cause_type(ValueError))
     | st.just(tenacity.retry_unless_exception_type(KeyError))
     | st.just(tenacity.retry_always)
-    | st.just(tenacity.retry_never),
+    | st.just(tenacity.retry_never)
+    | st.just(lambda state: not state.outcome.failed and state.outcome.result() == 0).map(Plain),
     lambda inner: st.builds(lambda a, b: a | b, inner, inner) | st.builds(lambda a, b: a & b, inner, inner),
     max_leaves=3,
 )
@@ -205,10 +218,10 @@ def test_tenacity_s_loggers_work_unchanged(caplog):
     }
     clock = Clock()
     policy, _ = parse_retries({"retry_kwargs": keys}, "task f")
-    retries = Retries(policy, Tried(re.compile, name="task f"), clock)
+    retries = Retries(policy, tried(fn=re.compile, name="task f"), clock)
 
     retries.begin()
-    assert retries.delay_after_error(ValueError("busy")) == 1.5
+    assert retries.delay_after(ValueError("busy")) == 1.5
 
     assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
         "Starting call to 're.compile', this is the 1st time calling it.",
@@ -221,7 +234,7 @@ def test_what_has_no_function_bears_its_name():
     told = []
     keys = {"max_retries": 1, "before_sleep": lambda state: told.append((state.get_fn_name(), state.fn))}
 
-    Retries(parse_retries({"retry_kwargs": keys}, "flow f")[0], Tried(name="flow f")).delay_after_error(OSError())
+    Retries(parse_retries({"retry_kwargs": keys}, "flow f")[0], tried(name="flow f")).delay_after(OSError())
 
     assert told == [("flow f", None)]
 
@@ -232,9 +245,9 @@ def test_the_statistics_of_the_retry_object_are_kept():
     clock = Clock()
     retries = Retries(parse_retries({"retry_kwargs": keys}, "task f")[0], clock=clock)
 
-    retries.delay_after_error(OSError())
+    retries.delay_after(OSError())
     clock.advance(5)
-    retries.delay_after_error(OSError())
+    retries.delay_after(OSError())
 
     assert told[-1] == {
         "start_time": 1000.0,
@@ -251,9 +264,9 @@ def test_a_strategy_that_raises_ends_the_retries_and_the_log_says_why(name):
 
     keys = {"max_retries": 5, name: broken}
     warned = []
-    retries = Retries(parse_retries({"retry_kwargs": keys}, "task f")[0], Tried(warn=warned.append))
+    retries = Retries(parse_retries({"retry_kwargs": keys}, "task f")[0], tried(warn=warned.append))
 
-    assert retries.delay_after_error(ValueError("busy")) is None
+    assert retries.delay_after(ValueError("busy")) is None
     assert warned == ["not tried again, because one of its own retry functions raised LookupError: no such thing"]
 
 
@@ -261,10 +274,10 @@ def test_a_strategy_that_raises_ends_the_retries_and_the_log_says_why(name):
 def test_a_strange_wait_becomes_a_sane_one(said, waited):
     policy, _ = parse_retries({"retry_kwargs": {"max_retries": 1, "wait": lambda state: said}}, "task f")
 
-    assert Retries(policy).delay_after_error(ValueError()) == waited
+    assert Retries(policy).delay_after(ValueError()) == waited
 
 
 def test_a_wait_that_is_no_number_ends_the_retries():
     policy, _ = parse_retries({"retry_kwargs": {"max_retries": 1, "wait": lambda state: float("nan")}}, "task f")
 
-    assert Retries(policy).delay_after_error(ValueError()) is None
+    assert Retries(policy).delay_after(ValueError()) is None
