@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ _STATUS: Final = re.compile(r"status code: (\d{3})(?: ([^:<\n]*))?")
 _CODE: Final = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]*)</Message>")
 _METADATA: Final = re.compile(r"169\.254\.169\.254|metadata\.google\.internal|169\.254\.170\.2")
+_NOISE: Final = re.compile(r"^(?:Generic \w+ error: )?(?:Error performing \w+ in \S+ - )?")
 _ADDRESS: Final = re.compile(r" ?https?://\S+")
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CREDENTIALS: Final = {
@@ -43,7 +46,7 @@ class Bucket:
             # Its runtime has threads, which are not there in a copy of their process: it would wait for ever.
             reason = "obstore cannot be used in a process that was forked from one which uses it; start it afresh"
             raise Setback(reason, is_passing=False)
-        try:
+        with self._refusals():
             # Retries are the handler's, which tells of them and lets itself be interrupted.
             self._store: Any = from_url(
                 url,
@@ -56,24 +59,32 @@ class Bucket:
                 },
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=timeout)},
             )
-        except (BaseError, ValueError, OSError) as error:
-            raise self._setback(error) from None
 
     def write(self, key: str, data: bytes) -> None:
         """Write an object. Raises Setback."""
-        try:
+        with self._refusals("there is no such bucket or container"):
             obstore.put(self._store, key, data, use_multipart=len(data) > _IN_PARTS)
-        except (BaseError, ValueError, OSError) as error:
-            raise self._setback(error, is_writing=True) from None
 
     def read(self, key: str) -> bytes:
         """Return what an object holds. Raises Setback."""
-        try:
+        with self._refusals("there is no such object"):
             return bytes(obstore.get(self._store, key).bytes())
-        except (BaseError, ValueError, OSError) as error:
-            raise self._setback(error) from None
 
-    def _setback(self, error: Exception, *, is_writing: bool = False) -> Setback:
+    @contextmanager
+    def _refusals(self, missing: str = "") -> Iterator[None]:
+        """Turn what obstore raises into setbacks; *missing* is what it means that something is not there."""
+        try:
+            yield
+        except (BaseError, ValueError, OSError) as error:
+            raise self._setback(error, missing) from None
+        except BaseException as error:
+            if type(error).__module__ != "pyo3_runtime":
+                raise
+            # What it does not foresee, such as an endpoint that is no URL.
+            reason = f"obstore cannot go on ({error}); check the endpoint and the credentials in the environment"
+            raise Setback(redacted(reason), is_passing=False) from None
+
+    def _setback(self, error: Exception, missing: str) -> Setback:
         """Return what *error* means, without the addresses in it: they may be signed."""
         text = str(error).partition("\n\nDebug source")[0]
         credentials = _CREDENTIALS[self._scheme]
@@ -81,24 +92,23 @@ class Bucket:
             return Setback(f"there are no credentials for it; set {credentials}", is_passing=False)
         status = _STATUS.search(text)
         if status is None:
-            reason = redacted(_ADDRESS.sub("", text.strip().split("\n", 1)[0]))
-            return Setback(
-                f"{reason}{_cause(str(error))}", is_passing=isinstance(error, BaseError) and _is_transport(text)
-            )
+            reason = redacted(_NOISE.sub("", _ADDRESS.sub("", text.strip().split("\n", 1)[0])))
+            if isinstance(error, BaseError) and _is_transport(text):
+                return Setback(f"{reason}{_cause(str(error))}", is_passing=True)
+            return Setback(f"{reason.rstrip('.')}; check {credentials}", is_passing=False)
         number = int(status[1])
-        code, message = _CODE.search(text), _MESSAGE.search(text)
-        parts = (
-            f"{number} {(status[2] or '').strip()}".strip(),
-            code and code[1],
-            message and message[1].split("\n")[0],
-        )
-        reason = ": ".join(part.rstrip(".") for part in parts if part)
+        reason = ": ".join(part for part in (f"{number} {(status[2] or '').strip()}".strip(), *_words(text)) if part)
         if number in (401, 403):
             return Setback(f"the credentials are refused ({reason}); check {credentials}", is_passing=False)
         if number == 404:
-            what = "there is no such bucket or container" if is_writing else "there is no such object"
-            return Setback(f"{what} ({reason})", is_passing=False)
+            return Setback(f"{missing} ({reason})", is_passing=False)
         return Setback(reason, is_passing=number in _PASSING)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the server's own code and message, in the form that S3 and Azure have them."""
+    found = (_CODE.search(text), _MESSAGE.search(text))
+    return tuple(match[1].split("\n")[0].rstrip(".") for match in found if match)
 
 
 def _is_transport(text: str) -> bool:

@@ -136,6 +136,32 @@ def test_azure_takes_a_connection_string(clouds, place, monkeypatch):
     assert handler_for(server).read(info) == [1]
 
 
+@pytest.mark.parametrize(
+    ("url", "variables", "said"),
+    [
+        ("az://results", {}, "Account must be specified; check AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://results", {"AZURE_STORAGE_CONNECTION_STRING": "AccountKey=c2VzYW1l"}, "names no account$"),
+        ("gs://results", {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json"}, "/nowhere.json: No such file"),
+        (
+            "s3://results",
+            {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "sesame", "AWS_ENDPOINT_URL": "no url"},
+            "endpoint",
+        ),
+    ],
+)
+def test_an_environment_that_leads_nowhere_is_told(url, variables, said, place, monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_")) or name == "STORAGE_EMULATOR_HOST":
+            monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ResultError, match=said) as failure:
+        CloudResult(url, retries=5, retry_delay=60).write(1, place)
+    assert "sesame" not in str(failure.value)
+    assert "c2VzYW1l" not in str(failure.value)
+
+
 def test_a_server_that_is_gone_is_told_after_the_retries(tmp_path, place, monkeypatch):
     server = S3Server(tmp_path)
     point_to(server, monkeypatch)
