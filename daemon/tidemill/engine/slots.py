@@ -43,6 +43,11 @@ class Claim:
         """What code that runs under it may borrow from."""
         return (*(self._lease.grips if self._lease is not None else ()), *self._under)
 
+    @property
+    def held(self) -> tuple[tuple[str, int], ...]:
+        """The limits it holds itself, and how many slots of each."""
+        return tuple((grip.name, grip.count) for grip in (self._lease.grips if self._lease is not None else ()))
+
     def wait(self) -> Iterator[Turn]:
         """Yield the waits until the slots are had; the first wait of its kind is told."""
         slots = HERE.slots

@@ -17,6 +17,7 @@ from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import run_lazy
 from tidemill.engine.spawned import is_child_of_a_run
 from tidemill.engine.task_runners import TaskCode
+from tidemill.limits.leases import HELD, Grip
 
 LOG_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of output of one process that go into the run's log."""
@@ -57,6 +58,7 @@ def serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _on_terminate)
     _write_to_the_run_s_log()
+    connection.send_bytes(b"")
     while True:
         try:
             message = connection.recv_bytes()
@@ -70,6 +72,7 @@ def _perform(message: bytes) -> bytes:
         code: TaskCode = pickle.loads(message)
         CURRENT_RUN.set(RunFacts(code.context))
         CURRENT_TASK.set(TaskFacts(code.name, code.index, code.attempt))
+        HELD.set(tuple(Grip(name, count, os.getpid(), None, None) for name, count in code.held))
         value = run_lazy(code.fn(*code.args, **code.kwargs), code.fn)
         sys.stdout.flush()
     except BaseException as error:

@@ -223,6 +223,7 @@ def _through_runner(task_run: Any) -> Any:
             task_run.index,
             task_run.attempt,
             run.context,
+            task_run.claim.held if task_run.claim is not None else (),
         )
     )
 

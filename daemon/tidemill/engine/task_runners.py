@@ -25,10 +25,15 @@ class TaskCode(NamedTuple):
     index: int  # type: ignore[assignment]  # nobody looks for a value in it, so tuple.index may go
     attempt: int
     context: RunContext
+    held: tuple[tuple[str, int], ...] = ()
+    """Named limits that the task holds, and how many slots of each: its code need not wait for those."""
 
 
 class OpenTaskRunner(Protocol):
     """A place where code can be executed now."""
+
+    def ready(self) -> None:
+        """Have room for the calling thread's next call: what that takes is not the task's time."""
 
     def call(self, code: TaskCode) -> Any:
         """Execute *code*; return its value, or raise what it raised.

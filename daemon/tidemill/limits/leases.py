@@ -12,12 +12,12 @@ from typing import Final
 class Grip:
     """Slots of one limit are held: taken from its file, or borrowed from a grip of the code around."""
 
-    __slots__ = ("_count", "_free", "_is_open", "_lender", "_lent", "name", "pid")
+    __slots__ = ("_free", "_is_open", "_lender", "_lent", "count", "name", "pid")
 
     def __init__(self, name: str, count: int, pid: int, lender: "Grip | None", free: Callable[[], None] | None) -> None:
         self.name = name
         self.pid = pid
-        self._count = count
+        self.count = count
         self._lender = lender
         self._free = free
         self._lent = 0
@@ -25,7 +25,7 @@ class Grip:
 
     def lends(self, name: str, count: int) -> bool:
         """Tell whether *count* slots of the limit can be borrowed here."""
-        return name == self.name and self._is_open and self._count - self._lent >= count
+        return name == self.name and self._is_open and self.count - self._lent >= count
 
     def borrow(self, count: int) -> "Grip":
         """Lend *count* slots."""
@@ -44,7 +44,7 @@ class Grip:
         if self._free is not None:
             self._free()
         if self._lender is not None:
-            self._lender._lent -= self._count
+            self._lender._lent -= self.count
             self._lender._finish()
 
 

@@ -1,6 +1,7 @@
 import threading
 
 from tidemill.engine.pool import Pool
+from tidemill.limits.turns import Turn
 
 
 def test_the_owner_alone_does_everything_when_one_may_work():
@@ -52,6 +53,35 @@ def test_what_is_due_later_waits_for_its_moment_and_keeps_the_order():
     pool.work([first], lambda: len(done) == 2)
 
     assert done == ["one", "two"]
+
+
+def test_whoever_waits_for_a_turn_begins_when_it_is_called_and_only_once():
+    pool, done, listeners = Pool(1, clock=lambda: 0.0), [], []
+
+    def first():
+        pool.put_later(Turn(0.1, 60.0, listeners.append), lambda: done.append("called"))
+        listeners[0]()
+        listeners[0]()
+
+    pool.work([first], lambda: len(done) == 1)
+
+    assert done == ["called"]
+    assert not pool.has_waiting
+
+
+def test_a_turn_that_is_not_called_waits_with_patience():
+    now = [0.0]
+    pool, done = Pool(1, clock=lambda: now[0]), []
+
+    def first():
+        pool.put_later(Turn(0.1, 5.0, lambda call: None), lambda: done.append(now[0]))
+        pool.put_later(4.0, lambda: done.append("before"))
+        now[0] = 4.5
+        pool.put_later(0.0, lambda: now.__setitem__(0, 5.5))
+
+    pool.work([first], lambda: len(done) == 2)
+
+    assert done == ["before", 5.5]
 
 
 def test_a_closed_pool_begins_nothing():
