@@ -81,23 +81,27 @@ def is_over(record: CacheRecord, now: int) -> bool:
     return record.expires is not None and record.expires <= now
 
 
-def remove(path: Path, record: CacheRecord | None) -> int:
-    """Remove the record at *path* with its value, and return how many bytes that were."""
-    size = 0
+def remove(path: Path, record: CacheRecord | None, *, dry_run: bool = False) -> int:
+    """Remove the record at *path* with its value, and return how many bytes that are."""
+    size = 0 if record is None else remove_value(path, record, dry_run=dry_run)
     with suppress(OSError):
-        size = path.stat().st_size
-        path.unlink()
-    return size + (0 if record is None else remove_value(path, record))
+        size += path.stat().st_size
+        if not dry_run:
+            path.unlink()
+    return size
 
 
-def remove_value(path: Path, record: CacheRecord) -> int:
-    """Remove the value of the record at *path*, if it is a file of the cache's own."""
+def remove_value(path: Path, record: CacheRecord, *, dry_run: bool = False) -> int:
+    """Remove the value of the record at *path*, if it is a file of the cache's own; return how many bytes that are."""
     location = place_of(record)
     if location is None or os.path.dirname(location) != os.path.abspath(path.parent):  # noqa: PTH100, PTH120 - as it was written
         return 0
+    value = Path(location)
     with suppress(OSError):
-        os.unlink(location)  # noqa: PTH108 - a URL of somebody else's never gets here
-        return record.result.size if record.result is not None else 0
+        size = value.stat().st_size
+        if not dry_run:
+            value.unlink()
+        return size
     return 0
 
 
