@@ -23,12 +23,23 @@ class TaskProcesses:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_TaskProcess] = []
+        self._reserved: dict[int, _TaskProcess] = {}
+        """For the next call of each thread."""
+
+    def ready(self) -> None:
+        """Have a process that waits for the calling thread's next task."""
+        thread = threading.get_ident()
+        with self._lock:
+            process = self._reserved.get(thread) or (self._idle.pop() if self._idle else None)
+        process = process or _TaskProcess()
+        with self._lock:
+            self._reserved[thread] = process
 
     def call(self, code: TaskCode) -> Any:
         """Execute *code* in a process of its own until it has ended; raise what it raised."""
         message = pack(code)
         with self._lock:
-            process = self._idle.pop() if self._idle else None
+            process = self._reserved.pop(threading.get_ident(), None) or (self._idle.pop() if self._idle else None)
         process = process or _TaskProcess()
         answer = process.ask(message, code.name)
         with self._lock:
@@ -40,7 +51,7 @@ class TaskProcesses:
     def close(self) -> None:
         """Send the processes home."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle = [*self._idle, *self._reserved.values()], []
         for process in idle:
             process.end()
 
@@ -55,6 +66,9 @@ class _TaskProcess:
         self._process = ways.Process(target=serve, args=(theirs,), name="tidemill-task", daemon=True)
         self._process.start()
         theirs.close()
+        with suppress(EOFError, OSError):
+            # It says that it listens; one that died before is found out about by its first task.
+            self._await(self._connection)
 
     def ask(self, message: bytes, task: str) -> Answer:
         """Have the code of *message* executed and return the answer."""

@@ -147,6 +147,8 @@ class TaskRun(Invocation):
                 yield from self.claim.wait()
                 if self.has_ended:
                     return
+            if self.through is not None and run.runner is not None:
+                yield run.runner.ready
             start(self)
             if not self.is_computed:
                 yield None
