@@ -1,6 +1,6 @@
 """What running a flow in plain Python gives back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,15 @@ class TaskOutcome:
     index: int
     state: State
     attempts: int
-    value: Any = None
     error: ErrorInfo | None = None
     exception: BaseException | None = None
+    read: Callable[[], Any] = field(default=lambda: None, repr=False)
+    """Returns the value; what an earlier attempt computed is read when it is asked for."""
+
+    @property
+    def value(self) -> Any:
+        """What it returned. Raises TidemillError with the reason where that cannot be had any more."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)

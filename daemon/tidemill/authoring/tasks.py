@@ -120,10 +120,11 @@ class Task:
     def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
         """Run the task once for every element of the lists it is given, beside the caller, and return the futures.
 
-        ``unmapped(value)`` goes whole to every call. Outside of a run the same declares a task of a graph, which is
-        mapped over lists or over what other tasks return.
+        ``unmapped(value)`` goes whole to every call. Outside of a run, and given other tasks, the same declares a task
+        of a graph, which is mapped over lists or over what other tasks return.
         """
-        if active() is not None or CURRENT_RUN.get() is None:
+        is_declared = active() is not None or CURRENT_RUN.get() is None
+        if is_declared or any(isinstance(value, Task) for value in (*args, *kwargs.values())):
             # Most flows map nothing.
             from tidemill.authoring.mapping import declare_map
 

@@ -1,6 +1,7 @@
 """Runs in plain Python: no daemon, no journal, results in memory for as long as the caller holds them."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.states import State
+from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Nowhere, Run
 from tidemill.engine.run_names import name_run
 from tidemill.engine.task_run import TaskRun
@@ -73,8 +75,8 @@ def _outcomes(task_runs: Iterable[TaskRun]) -> dict[str, TaskOutcome]:
             index=task_run.index,
             state=State(task_run.state),
             attempts=max(task_run.attempt, 0),
-            value=task_run.value,
             error=task_run.failure if not task_run.state.is_success else None,
             exception=task_run.error,
+            read=partial(value_of, task_run),
         )
     return found

@@ -10,7 +10,7 @@ from tidemill.domain.results import ITEMS, ErrorInfo, ResultInfo
 from tidemill.domain.states import State
 from tidemill.engine.graph import Node
 from tidemill.engine.recording import end
-from tidemill.engine.resuming import has_finished, take_over, value_of
+from tidemill.engine.resuming import Later, drop_value, has_finished, take_over, value_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.engine.upstream import Ended, refusal
 
@@ -91,12 +91,13 @@ class MappedRun:
         """Take every item from an earlier attempt, in which all of them completed."""
         while self.take() is not None:
             self._left -= 1
+        self.task_run.value = Later(self.values)
 
     def count(self, item: Item) -> bool:
         """Note that an item has ended, and tell whether it was the last; of what it held keep the least."""
         item.args, item.kwargs, item.steps = (), {}, None
         if not self._keeps_values:
-            item.value = None
+            drop_value(item)
         if item.failure is not None and not item.run.is_local:
             _forget_frames(item)
         with self._lock:
@@ -117,8 +118,7 @@ class MappedRun:
             end(task_run, state, self._summary(state))
             return
         task_run.result = ResultInfo(ITEMS, None, 0, f"{self.length} items", ITEMS, value=str(self.length))
-        if task_run.run.is_local:
-            task_run.value = [self.value(place) for place in range(self.length)]
+        task_run.value = Later(self.values)
         end(task_run, state)
 
     @property
@@ -130,6 +130,10 @@ class MappedRun:
         """Return how the item at *place* ended."""
         item = self._item(place)
         return Ended(self.node.name, item.name, item.state, item.failure)
+
+    def values(self) -> list[Any]:
+        """Return what the items returned, in their order."""
+        return [self.value(place) for place in range(self.length)]
 
     def value(self, place: int) -> Any:
         """Return what the item at *place* returned; None if it did not succeed."""

@@ -1,5 +1,6 @@
 """Takes the value of a task from an earlier attempt, of this process or of one before, instead of running it."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.task_options import TaskOptions
@@ -17,6 +18,15 @@ _UNREAD: Final = object()
 """Stands for a value that nobody has asked for yet."""
 _DROPPED: Final = object()
 """Stands for a value that is to be read whenever somebody asks."""
+
+
+class Later:
+    """Stands for a value that is put together whenever somebody asks."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self.read = read
 
 
 def take_over(task_run: "TaskRun", *, reading: bool = True) -> bool:
@@ -49,6 +59,8 @@ def value_of(task_run: "TaskRun") -> Any:
     """Return the value of a task run that succeeded, in this attempt or before. Raises TidemillError as above."""
     if task_run.value is _DROPPED and task_run.result is not None:
         return read_back(task_run.result, handler_of(task_run.options.keeping, task_run.run), task_run.run.keeper)
+    if type(task_run.value) is Later:
+        return task_run.value.read()
     if task_run.value is _UNREAD:
         task_run.value = finished_value(task_run.run, (task_run.name, task_run.occurrence), task_run.options)
     return task_run.value

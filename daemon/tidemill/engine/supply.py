@@ -40,6 +40,9 @@ class Items(Protocol):
     def ended(self, place: int) -> Ended:
         """Return how the item at *place* ended."""
 
+    def values(self) -> list[Any]:
+        """Return what all of them returned, in their order."""
+
     def value(self, place: int) -> Any:
         """Return what the item at *place* returned; None if it did not succeed."""
 
@@ -109,7 +112,7 @@ class Supply:
         """Return what a node returned, a list of its items' results where it is mapped; None if it did not succeed."""
         items = self.items.get(index)
         if items is not None:
-            return [items.value(place) for place in range(items.length)]
+            return items.values()
         task_run = self._task_runs[index]
         return value_of(task_run) if task_run.state.is_success else None
 

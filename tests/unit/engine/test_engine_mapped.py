@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tidemill import Flow, allow_failure, task, unmapped
+from tidemill import Flow, allow_failure, flow, task, unmapped
 from tidemill.domain.errors import DefinitionError, Skip
 from tidemill.domain.states import State
 from tidemill.engine.graph import build_graph
@@ -319,3 +319,12 @@ def test_what_a_map_waits_for_is_depended_on():
         ("first", ()),
         ("double", (0, 1)),
     ]
+
+
+def test_a_graph_called_in_a_flow_function_gives_the_items_results():
+    @flow
+    def outer():
+        run = Flow("f", tasks=[double.map(numbers)]).run()
+        return run.result("double"), run.result("double[1]")
+
+    assert outer() == ([2, 4, 6], 4)
