@@ -399,8 +399,8 @@ def test_a_sub_flow_is_a_run_of_its_own_in_the_same_journal(run):
 def test_a_sub_flow_that_did_not_end_goes_on_where_its_tasks_had_finished(run):
     finished = (
         FinishedTask(0, "ready", ResultInfo("history", None, 1, "1", "json", "1")),
-        FinishedTask(0, "step", ResultInfo("history", None, 1, "7", "json", "7"), within=(1,)),
-        FinishedTask(3, "step", ResultInfo("history", None, 1, "9", "json", "9"), within=(1,), occurrence=3),
+        FinishedTask(0, "step", ResultInfo("history", None, 1, "7", "json", "7"), inside=(("child", 1),)),
+        FinishedTask(3, "step", ResultInfo("history", None, 1, "9", "json", "9"), occurrence=3, inside=(("child", 1),)),
     )
     record = run(
         """

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tidemill.domain.runs import FinishedTask, ProcessName
+from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import State
 
 
@@ -25,8 +25,8 @@ class ActiveRun:
     attempt: int = 1
     parent: str | None = None
     """The run it retries."""
-    resume: tuple[FinishedTask, ...] = ()
-    """Tasks of the parent that are not executed again."""
+    finished: str = ""
+    """The file that holds the tasks of earlier attempts that are not executed again."""
     priority: int = 0
     tags: tuple[str, ...] = ()
     """Its flow's; those that are named limits it needs a slot of."""

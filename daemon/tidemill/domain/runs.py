@@ -23,6 +23,8 @@ class FinishedTask:
 
     By this and its name it is known again: the run's other tasks may have changed its place.
     """
+    inside: tuple[tuple[str, int], ...] = ()
+    """By what the sub-flows around it are known again: name and number of the task runs that stand for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class RunOrder:
     attempt: int = 1
     parent: str | None = None
     resume: tuple[FinishedTask, ...] = ()
+    finished: str = ""
+    """The file that holds further tasks like these, where they are many; the run process takes it away."""
     timeout: float | None = None
     """Seconds for the whole run."""
     max_workers: int = 4

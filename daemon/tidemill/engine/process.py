@@ -106,6 +106,10 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     with suppress(OSError):
         # Relative paths in a flow are relative to its file.
         os.chdir(os.path.dirname(order.path))  # noqa: PTH120 - a Path here costs more than the call
+    if order.finished:
+        from tidemill.journal.finished import take_finished
+
+        run.resume(take_finished(Path(order.finished)))
     run.warden.open()
     if order.timeout is not None:
         run.warden.at(order.timeout, run.expire)

@@ -75,7 +75,11 @@ class Run:
         self.context = context
         self.sink = sink
         self.keeper = keeper
-        self.finished = list(finished)
+        self.finished: dict[Key, FinishedTask] = {}
+        """Its own task runs that earlier attempts finished."""
+        self._inside: dict[Key, list[FinishedTask]] = {}
+        """Those of the sub-flows it calls, by the task runs that stand for them."""
+        self.resume(finished)
         self.now = now
         self.parent = parent
         self.pid = os.getpid()
@@ -111,19 +115,25 @@ class Run:
         """Task runs of the flow's earlier attempts in this process."""
         self.has_promises: bool = parent is not None and parent.has_promises
         """Futures or states were handed out, and may come back as arguments."""
-        self._taken_over = {(task.name, task.occurrence): task for task in self.finished if not task.within}
         self._indices = itertools.count()
         self._names: Counter[str] = Counter()
 
-    def child(self, context: RunContext, index: int) -> "Run":
-        """Return the run of a flow that is called as the task run at *index* of this one."""
+    def resume(self, finished: Iterable[FinishedTask]) -> None:
+        """Execute nothing of *finished* again."""
+        for task in finished:
+            if task.inside:
+                self._inside.setdefault(task.inside[0], []).append(replace(task, inside=task.inside[1:]))
+            else:
+                self.finished[task.name, task.occurrence] = task
+
+    def child(self, context: RunContext, key: Key) -> "Run":
+        """Return the run of a flow that is called as the task run of that *key* of this one."""
         sink = self.sink if not isinstance(self.sink, SubflowSink) else self.sink.journal
-        within = [replace(task, within=task.within[1:]) for task in self.finished if task.within[:1] == (index,)]
         run = Run(
             context,
             SubflowSink(sink, context.run_id),
             self.keeper.of_child(context.run_id),
-            finished=within,
+            finished=self._inside.get(key, ()),
             now=self.now,
             parent=self,
         )
@@ -173,13 +183,17 @@ class Run:
 
     def find_finished(self, key: Key) -> FinishedTask | None:
         """Return the task run of that key that finished in an earlier attempt, if one did."""
-        return self._taken_over.get(key)
+        return self.finished.get(key)
 
     def rename(self, name: str | None) -> None:
         """Bear a name of its own beside its id."""
         if name is not None:
             self.context = replace(self.context, name=name)
             self.sink.write(RunNamed(self.now(), name))
+
+    def finished_inside(self, key: Key) -> Iterable[FinishedTask]:
+        """Return what earlier attempts finished inside the flow that was called as the task run of that key."""
+        return self._inside.get(key, ())
 
     def note(self, text: str) -> None:
         """Tell something that changes no state."""

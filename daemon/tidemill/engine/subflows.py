@@ -86,7 +86,7 @@ def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
         parent=outer.context.run_id,
         tags=with_current_tags(flow.options.tags),
     )
-    run = task_run.child = outer.child(context, task_run.index)
+    run = task_run.child = outer.child(context, (task_run.name, task_run.occurrence))
     run.caller = task_run
     run.use(flow.options.task_runner)
     before = outer.earlier.get((task_run.name, task_run.occurrence))

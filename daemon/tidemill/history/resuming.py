@@ -1,6 +1,7 @@
 """What a retry has not to do again: the tasks that the attempts before it finished."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,9 @@ _ATTEMPT: Final = (
     "SELECT r.id, r.parent_id, r.trigger, r.restart, v.name, v.code FROM runs r"
     " LEFT JOIN versions v ON v.id = r.version_id"
 )
+_VALUES: Final = "SELECT idx, value FROM results WHERE run_id = ? AND value IS NOT NULL"
+_AT_ONCE: Final = 200
+"""Results whose values are in memory together."""
 
 
 class Attempt(NamedTuple):
@@ -28,10 +32,13 @@ class Attempt(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A task that an attempt finished, and the attempt that executed it."""
+    """A task that an attempt finished, without the value of its result."""
 
     task: FinishedTask
     attempt: Attempt
+    """The one that executed it."""
+    place: tuple[int, int]
+    """Under which run and number the history has its result."""
 
 
 class Resuming(TaskPlaces):
@@ -39,23 +46,33 @@ class Resuming(TaskPlaces):
 
     def load_finished_tasks(self, uid: str) -> tuple[FinishedTask, ...]:
         """Return the tasks that a retry of the run must not execute again, from it and the runs it retried itself."""
-        return tuple(past.task for past in self.load_past(uid))
+        return tuple(self.with_values(self.load_past(uid)))
 
-    def load_resume(self, uid: str) -> tuple[FinishedTask, ...]:
-        """Return the tasks that the run with this id, which is a retry, must not execute again."""
-        rows = self.rows(f"{_ATTEMPT} WHERE r.uid = ? AND r.trigger = '{Trigger.RETRY}'", (uid,))
-        if not rows or rows[0][1] is None:
-            return ()
-        parent = self.row("SELECT uid FROM runs WHERE id = ?", (rows[0][1],))
-        return (
-            () if parent is None else tuple(past.task for past in self.load_past(parent[0], _attempt(rows[0]).restart))
-        )
+    def load_resume(self, uid: str) -> list[Past]:
+        """Return what the run with this id, which is a retry, must not execute again."""
+        row = self.row(f"{_ATTEMPT} WHERE r.uid = ? AND r.trigger = '{Trigger.RETRY}'", (uid,))
+        parent = None if row is None else self.row("SELECT uid FROM runs WHERE id = ?", (row[1],))
+        return [] if row is None or parent is None else self.load_past(parent[0], _attempt(row).restart)
+
+    def with_values(self, past: Sequence[Past]) -> Iterator[FinishedTask]:
+        """Yield the tasks with the values of their results, few at a time: they may be large."""
+        for begin in range(0, len(past), _AT_ONCE):
+            some = past[begin : begin + _AT_ONCE]
+            values: dict[tuple[int, int], str] = {}
+            for key in {each.place[0] for each in some}:
+                numbers = [each.place[1] for each in some if each.place[0] == key]
+                marks = ", ".join("?" * len(numbers))
+                rows = self.rows(f"{_VALUES} AND idx IN ({marks})", (key, *numbers))
+                values.update(((key, index), value) for index, value in rows)
+            for task, _, place in some:
+                result = task.result
+                yield task if result is None else replace(task, result=result._replace(value=values.get(place)))
 
     def load_past(self, uid: str, restart: Restart | None = None) -> list[Past]:
         """Return what the run and the runs it retried itself finished, without what *restart* runs again.
 
         A task that one attempt finished and the next did not come to is finished all the same, and one that an
-        attempt was told to run again counts from that attempt on. What is part of a finished sub-flow is left out.
+        attempt was told to run again counts from that attempt on.
         """
         found: dict[Ident, Past] = {}
         places: dict[Ident, tuple[int, ...]] = {}
@@ -65,12 +82,12 @@ class Resuming(TaskPlaces):
                 places[placed.ident] = placed.path
                 if placed.state in SUCCESSES:
                     before = found.get(placed.ident) if placed.state == State.CACHED else None
-                    found[placed.ident] = Past(placed.finished(), before.attempt if before else attempt)
+                    executed = before.attempt if before else attempt
+                    found[placed.ident] = Past(placed.finished(), executed, (placed.key, placed.path[-1]))
         found = _without(found, restart)
         kept = [
-            Past(replace(past.task, within=places[ident[:-1]] if len(ident) > 1 else ()), past.attempt)
+            past._replace(task=replace(past.task, within=places[ident[:-1]] if len(ident) > 1 else ()))
             for ident, past in found.items()
-            if not any(ident[:depth] in found for depth in range(1, len(ident)))
         ]
         return sorted(kept, key=lambda past: (*past.task.within, past.task.index))
 

@@ -1,7 +1,7 @@
 """The task runs of one attempt, those of the flows called inside it too, each with what it is known by."""
 
 from collections import Counter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
@@ -15,7 +15,7 @@ The name and the number among those of that name: of each sub-flow around it, ou
 
 _CHILDREN: Final = "SELECT id, parent_id, parent_index FROM runs WHERE root_id = ? ORDER BY id"
 _TASKS: Final = (
-    "SELECT t.run_id, t.idx, t.name, t.state, s.handler, s.location, s.size, s.preview, s.encoding, s.value, s.checksum"
+    "SELECT t.run_id, t.idx, t.name, t.state, s.handler, s.location, s.size, s.preview, s.encoding, s.checksum"
     " FROM task_runs t LEFT JOIN results s ON s.run_id = t.run_id AND s.idx = t.idx"
     " WHERE t.run_id IN (SELECT id FROM runs WHERE id = ? OR root_id = ?) ORDER BY t.run_id, t.idx"
 )
@@ -29,11 +29,14 @@ class PlacedTask(NamedTuple):
     """Where it stands: the places of the sub-flows around it, outermost first, and its own."""
     state: str
     result: ResultInfo | None
+    """Without its value."""
+    key: int
+    """The run whose own task run it is."""
 
     def finished(self) -> FinishedTask:
         """Return it as what an engine is told."""
         name, occurrence = self.ident[-1]
-        return FinishedTask(self.path[-1], name, self.result, self.path[:-1], occurrence)
+        return FinishedTask(self.path[-1], name, self.result, self.path[:-1], occurrence, self.ident[:-1])
 
 
 class TaskPlaces(Statements):
@@ -58,6 +61,10 @@ class TaskPlaces(Statements):
             ident, path = (*within, (name, seen[key, name])), (*places, index)
             known[key, index] = ident, path
             if -1 not in path:
-                info = None if result[0] is None else ResultInfo(*result)
-                found.append(PlacedTask(ident, path, state, info))
+                found.append(PlacedTask(ident, path, state, _result(result), key))
         return found
+
+
+def _result(row: list[Any]) -> ResultInfo | None:
+    handler, location, size, preview, encoding, checksum = row
+    return None if handler is None else ResultInfo(handler, location, size, preview, encoding, None, checksum)

@@ -183,7 +183,7 @@ async def serve(
     try:
         living = link.connect(forkserver.wait())
         recovery = Recovery(dispatcher, watch, roster)
-        recovery.take_up(await recording.perform(load_left), living)
+        recovery.take_up(await recording.perform(lambda writer: load_left(writer, paths)), living)
         hooks.take_up(await recording.perform(load_all_owed))
         # Flows that left the folder while nobody watched are gone too; the catalog has not seen them.
         catalog.start()

@@ -51,7 +51,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         scheduled_for=iso(run.scheduled_for),
         attempt=run.attempt,
         parent=run.parent,
-        resume=run.resume,
+        finished=run.finished,
         timeout=flow.manifest.timeout,
         max_workers=flow.manifest.max_workers or settings.dispatch.max_workers,
         nice=settings.dispatch.nice,

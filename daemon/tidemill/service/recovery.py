@@ -5,28 +5,30 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tidemill.config.paths import StatePaths
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.outcomes import Trigger
-from tidemill.domain.runs import FinishedTask, ProcessName
+from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import State
 from tidemill.forkserver.protocol import LiveRun
 from tidemill.history.records import StoredRun
 from tidemill.history.writing import Writer
 from tidemill.journal.processes import boot_id
+from tidemill.service.finished import finished_path, keep_finished
 from tidemill.service.processes import process_of
 from tidemill.service.roster import Roster
 from tidemill.service.watching import ExitWatch
 
 log = logging.getLogger(__name__)
 
-Left = tuple[StoredRun, tuple[FinishedTask, ...]]
-"""A run without an end, and for a retry the tasks it must not execute again."""
+Left = tuple[StoredRun, str]
+"""A run without an end, and for a retry that may not have begun the file of the tasks it must not execute again."""
 
 
-def load_left(writer: Writer) -> list[Left]:
+def load_left(writer: Writer, paths: StatePaths) -> list[Left]:
     """Return every run that has no end."""
-    return [(run, writer.load_resume(run.uid) if run.trigger == Trigger.RETRY else ()) for run in writer.load_live()]
+    return [(run, _keep_finished(writer, run, paths)) for run in writer.load_live()]
 
 
 class Recovery:
@@ -46,8 +48,8 @@ class Recovery:
         """
         processes = {live.run: ProcessName(live.pid, live.start_time, boot_id()) for live in living}
         adopted = queued = 0
-        for stored, resume in left:
-            run = _active(stored, resume)
+        for stored, finished in left:
+            run = _active(stored, finished)
             self._taken.append((run, stored.started_at))
             if stored.uid in processes or self._dispatcher.journal_of(run).exists():
                 self._adopt(run, stored, processes)
@@ -82,7 +84,17 @@ class Recovery:
             self._watch.add(run, journal)
 
 
-def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
+def _keep_finished(writer: Writer, run: StoredRun, paths: StatePaths) -> str:
+    """Write down anew what a retry takes over: of what was written before, a power cut may have left anything."""
+    if run.trigger != Trigger.RETRY or paths.journal(run.uid).exists():
+        return ""
+    past = writer.load_resume(run.uid)
+    path = finished_path(paths, run.uid)
+    keep_finished(writer, past, path)
+    return str(path) if past else ""
+
+
+def _active(stored: StoredRun, finished: str) -> ActiveRun:
     return ActiveRun(
         uid=stored.uid,
         flow=stored.flow,
@@ -92,7 +104,7 @@ def _active(stored: StoredRun, resume: tuple[FinishedTask, ...]) -> ActiveRun:
         scheduled_for=stored.scheduled_for,
         attempt=stored.attempt,
         parent=stored.parent,
-        resume=resume,
+        finished=finished,
         priority=stored.priority,
         state=stored.state,
         cancelled=stored.state is State.CANCELLING,

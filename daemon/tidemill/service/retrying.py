@@ -9,7 +9,6 @@ from tidemill.domain.errors import NotFound, Refused
 from tidemill.domain.marks import has_changed
 from tidemill.domain.naming import base_name
 from tidemill.domain.restarts import Restart, restart_graph
-from tidemill.domain.runs import FinishedTask
 from tidemill.domain.states import State
 from tidemill.history.records import StoredRun
 from tidemill.history.resuming import Past
@@ -30,7 +29,7 @@ class RetryPlan:
     """The last attempt of it, from which the retry goes on."""
     flow: KnownFlow
     restart: Restart | None
-    finished: tuple[FinishedTask, ...]
+    past: tuple[Past, ...]
     """What it does not execute again."""
     again: dict[str, int]
     """How many task runs of which name it executes although they had finished."""
@@ -43,7 +42,7 @@ class RetryPlan:
             "attempt": self.parent.attempt + 1,
             "from": self.restart.task if self.restart else None,
             "again": [{"name": name, "tasks": count} for name, count in self.again.items()],
-            "taken_over": len(self.finished),
+            "taken_over": len(self.past),
             "warnings": list(self.warnings),
         }
 
@@ -83,8 +82,7 @@ async def plan_retry(daemon: Daemon, uid: str, begin: str | None) -> RetryPlan:
     if restart is not None:
         before = await daemon.ask(lambda writer: writer.load_past(parent.uid))
         again.update(base_name(each.task.name) for each in before if restart.covers(each.task))
-    finished = tuple(each.task for each in past)
-    return RetryPlan(uid, parent, flow, restart, finished, dict(again), tuple(_warnings(flow, parent, past)))
+    return RetryPlan(uid, parent, flow, restart, tuple(past), dict(again), tuple(_warnings(flow, parent, past)))
 
 
 async def _restart(daemon: Daemon, flow: KnownFlow, parent: StoredRun, begin: str) -> Restart:

@@ -121,7 +121,9 @@ def taken_over(index, name):
 
 
 def finished(lab, uid):
-    return [(task.index, task.name, task.within) for task in lab.write(lambda w: w.load_finished_tasks(uid))]
+    tasks = lab.write(lambda w: w.load_finished_tasks(uid))
+    assert [len(task.inside) for task in tasks] == [len(task.within) for task in tasks]
+    return [(task.index, task.name, task.within) for task in tasks]
 
 
 def test_what_a_person_wanted_again_is_not_finished_until_it_is(lab):
@@ -131,19 +133,19 @@ def test_what_a_person_wanted_again_is_not_finished_until_it_is(lab):
     retry(lab, "bbb0000000", "aaa0000000", taken_over(0, "a"), failed(1, "b"), restart=restart)
 
     assert finished(lab, "aaa0000000") == [(0, "a", ()), (1, "b", ()), (2, "c", ())]
-    assert [task.name for task in lab.write(lambda w: w.load_resume("bbb0000000"))] == ["a"]
+    assert [each.task.name for each in lab.write(lambda w: w.load_resume("bbb0000000"))] == ["a"]
     assert finished(lab, "bbb0000000") == [(0, "a", ())]
 
     retry(lab, "ccc0000000", "bbb0000000", taken_over(0, "a"), done(1, "b"))
 
-    assert [task.name for task in lab.write(lambda w: w.load_resume("ccc0000000"))] == ["a"]
+    assert [each.task.name for each in lab.write(lambda w: w.load_resume("ccc0000000"))] == ["a"]
     assert finished(lab, "ccc0000000") == [(0, "a", ()), (1, "b", ())]
 
 
 def test_a_run_that_is_no_retry_takes_nothing_over(lab):
     lab.add_run("aaa0000000")
 
-    assert lab.write(lambda w: w.load_resume("aaa0000000")) == ()
+    assert lab.write(lambda w: w.load_resume("aaa0000000")) == []
 
 
 def test_each_finished_task_is_told_with_the_attempt_that_executed_it(lab):
@@ -187,6 +189,7 @@ def test_what_finished_inside_a_sub_flow_is_told_with_the_places_that_lead_there
         (0, "load", (1,)),
         (1, "load", (1, 1)),
         (2, "inner", ()),
+        (0, "load", (2,)),
     ]
 
 
@@ -269,3 +272,27 @@ def test_a_version_s_marks_stay_when_a_later_telling_has_none_and_give_way_to_ne
     assert marks() == '{"": {"a": "311:1"}}'
     lab.write(lambda w: w.add_version("v", "f" * 64, {}, {"": {"a": "312:2"}}))
     assert marks() == '{"": {"a": "312:2"}}'
+
+
+def test_values_are_read_from_the_attempt_that_has_them(lab):
+    def kept(number):
+        return ResultInfo("history", None, 1, str(number), "json", str(number))
+
+    first = lab.add_run("aaa0000000")
+    lab.record(first, "aaa0000000", *(done(number, "item", kept(number)) for number in range(450)), failed(450, "last"))
+    retry(lab, "bbb0000000", "aaa0000000", taken_over(0, "item"), failed(1, "last"))
+
+    tasks = lab.write(lambda w: w.load_finished_tasks("bbb0000000"))
+
+    assert [task.result and task.result.value for task in tasks] == [None, *map(str, range(1, 450))]
+    assert [task.occurrence for task in tasks] == list(range(1, 451))
+
+
+def test_what_surrounds_a_task_is_told_by_name_and_number(lab):
+    run = lab.add_run("aaa0000000")
+    events = [done(0, "inner"), TaskStarted(NOON, 1, "inner", 1)]
+    lab.record(run, "aaa0000000", *events, *child("ch10000000", 1, done(0, "load")))
+
+    (_, load) = lab.write(lambda w: w.load_finished_tasks("aaa0000000"))
+
+    assert (load.inside, load.within, load.occurrence) == ((("inner", 2),), (1,), 1)

@@ -65,7 +65,8 @@ class World:
     def finish(self, *names, version="old", code=None):
         attempt = Attempt(1, None, version, code or {})
         begin = len(self.past)
-        self.past += [Past(FinishedTask(begin + place, name, None), attempt) for place, name in enumerate(names)]
+        tasks = [FinishedTask(begin + place, name, None) for place, name in enumerate(names)]
+        self.past += [Past(task, attempt, (1, task.index)) for task in tasks]
 
     def plan(self, begin=None):
         return asyncio.run(plan_retry(self, UID, begin))
@@ -85,9 +86,9 @@ def test_what_had_finished_is_taken_over_or_runs_again_from_a_task_on(world):
     world.know()
     world.finish("a", "b", "b", "c", version="new")
 
-    assert [task.name for task in world.plan().finished] == ["a", "b", "b", "c"]
+    assert [each.task.name for each in world.plan().past] == ["a", "b", "b", "c"]
     plan = world.plan("b")
-    assert [task.name for task in plan.finished] == ["a"]
+    assert [each.task.name for each in plan.past] == ["a"]
     assert plan.told() == {
         "parent": UID,
         "attempt": 2,

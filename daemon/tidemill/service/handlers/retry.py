@@ -3,7 +3,10 @@
 from tidemill.control.protocol import Message
 from tidemill.control.requests import Request
 from tidemill.domain.outcomes import Trigger
+from tidemill.history.records import NewRun
+from tidemill.history.writing import Writer
 from tidemill.service.daemon import Daemon
+from tidemill.service.finished import finished_path, keep_finished
 from tidemill.service.handlers.wait import until_ended
 from tidemill.service.retrying import plan_retry
 
@@ -17,9 +20,16 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     parent = plan.parent
     run = daemon.new_run(plan.flow, parent.parameters, Trigger.RETRY)
     run.parent, run.attempt, run.scheduled_for = parent.uid, parent.attempt + 1, parent.scheduled_for
-    run.resume = plan.finished
+    finished = finished_path(daemon.paths, run.uid)
+    run.finished = str(finished) if plan.past else ""
     ended = daemon.waiters.expect(run.uid) if request.flag("wait") else None
-    await daemon.record(run, lambda writer, new: writer.add_retry(new, plan.restart, plan.notes()))
+
+    def write(writer: Writer, new: NewRun) -> int:
+        key = writer.add_retry(new, plan.restart, plan.notes())
+        keep_finished(writer, plan.past, finished)
+        return key
+
+    await daemon.record(run, write)
     if ended is None:
         return {"run": run.uid, **told}
     await request.progress({"run": run.uid, **told})

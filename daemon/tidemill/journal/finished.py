@@ -1,0 +1,42 @@
+"""What a run takes over from the attempts before it, as a file: an order would grow too long.
+
+One finished task a line, in JSON. The run process reads it once, and takes it away.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tidemill.domain.errors import TidemillError
+from tidemill.domain.runs import FinishedTask
+
+NAME: Final = ".finished"
+"""What the file is called in the folder of the run's results."""
+_decode: Final = msgspec.json.Decoder(FinishedTask).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def write_finished(path: Path, tasks: Iterable[FinishedTask]) -> None:
+    """Write the file, whole or not at all, for its owner alone. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    with draft.open("wb") as file:
+        file.writelines(_encode(task) + b"\n" for task in tasks)
+    draft.replace(path)
+
+
+def take_finished(path: Path) -> Iterator[FinishedTask]:
+    """Yield what the file holds, and remove it. Raises TidemillError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                yield _decode(line)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise TidemillError(f"what earlier attempts finished cannot be read from {path}: {error}") from error
+    with suppress(OSError):
+        path.unlink()

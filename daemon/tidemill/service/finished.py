@@ -1,0 +1,27 @@
+"""The file by which a retry learns what the attempts before it finished."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tidemill.config.paths import StatePaths
+from tidemill.domain.errors import Refused
+from tidemill.history.resuming import Past
+from tidemill.history.writing import Writer
+from tidemill.journal.finished import NAME, write_finished
+
+
+def finished_path(paths: StatePaths, uid: str) -> Path:
+    """Return where the file of a run lies: it is taken away with the run's results, should nobody have read it."""
+    return paths.run_results(uid) / NAME
+
+
+def keep_finished(writer: Writer, past: Sequence[Past], path: Path) -> None:
+    """Write down what a retry takes over, if there is anything. Raises Refused where the file cannot be written."""
+    if not past:
+        return
+    try:
+        write_finished(path, writer.with_values(past))
+    except OSError as error:
+        raise Refused(
+            f"the retry was not taken: what it takes over cannot be written to {path}: {error.strerror}"
+        ) from error
