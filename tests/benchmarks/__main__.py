@@ -101,6 +101,29 @@ def per_task() -> None:
         report(f"per_task_{name}", cost * 1e6, "us", 100, floor_us=floor * 1e6, ratio=cost / floor, tasks=count)
 
 
+def retries_unused() -> None:
+    """What a retry policy adds to a task that succeeds, in processor time, inline in one run."""
+    from tidemill import flow, task
+
+    def work() -> None:
+        pass
+
+    def cost(called: Callable[[], None]) -> float:
+        @flow
+        def many() -> float:
+            begun = time.thread_time()
+            for _ in range(10_000):
+                called()
+            return (time.thread_time() - begun) / 10_000
+
+        return many()
+
+    plain, patient = task(work), task(retries=3, retry_delay_seconds=10, retry_jitter_factor=0.5)(work)
+    rounds = [(cost(plain), cost(patient)) for _ in range(15)]
+    floor, with_policy = (min(costs) for costs in zip(*rounds, strict=True))
+    report("retries_unused", max(0.0, with_policy - floor) * 1e6, "us", 2, floor_task_us=floor * 1e6)
+
+
 def idle() -> None:
     """The daemon and its fork server with a hundred flows and nothing to do."""
     with world() as w:
@@ -283,7 +306,7 @@ def _fill(w: World, count: int) -> None:
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     measure.__name__: measure
     for measure in (
-        request_to_recorded, runs_per_second, per_task, idle, lateness, burst, commands, edit, start,
+        request_to_recorded, runs_per_second, per_task, retries_unused, idle, lateness, burst, commands, edit, start,
     )
 }  # fmt: skip
 

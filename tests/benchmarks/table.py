@@ -15,6 +15,7 @@ ROWS = {
     "runs_per_second": ("runs a second, isolated and durable, 2 cores", "≥ 200"),
     "per_task_chain": ("per task, 1,000 in a chain, recorded when the run ends", "≤ 100 µs"),
     "per_task_fan": ("per task, 10,000 in a fan, recorded when the run ends", "≤ 100 µs"),
+    "retries_unused": ("a retry policy, to a task that succeeds", "≤ 2 µs"),
     "idle_pss": ("daemon and fork server, idle with 100 flows: memory (PSS)", "≤ 60 MB"),
     "idle_cpu": ("the same: CPU", "≤ 0.2 %"),
     "due_to_user_code_p50": ("due moment to first line of user code, 100 flows, p50", "≤ 10 ms"),
@@ -45,6 +46,7 @@ def _floor(figure: dict[str, Any]) -> str:
     words = {
         "floor_ms": "{} ms",
         "floor_us": "{} µs: a call and two appended lines",
+        "floor_task_us": "{} µs: the task without a policy",
         "floor_per_second": "{} bare forks a second",
         "floor_python_s": "{} s: `python -c pass`",
     }
