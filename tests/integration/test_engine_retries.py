@@ -10,6 +10,8 @@ import pytest
 
 from engine_lab import TaskRetrying, TaskStarted, run_file, wait_for_line, write_flow
 from tidemill.domain.events import OfSubflow, RunRetrying, TaskEnded
+from tidemill.domain.limits import Limit
+from tidemill.limits.table import write_table
 
 HEADER = "import asyncio, os, sys, time\nfrom tidemill import *\n"
 
@@ -437,6 +439,29 @@ def test_what_a_flow_returns_is_judged_by_tenacity_s_own_condition(run):
 
     assert (record.state, record.end.result.value) == ("completed", "3")
     assert [event.error.type for event in record.of(RunRetrying)] == ["RejectedValueError"] * 2
+
+
+def test_a_flow_that_waits_for_its_next_attempt_lends_its_slots(run, tmp_path):
+    write_table(tmp_path / "limits", {"database": Limit(1)})
+    text = """
+        @flow(tags=["database"], retries=1, retry_delay_seconds=1)
+        def patient():
+            if current_run().attempt == 1: raise ValueError
+            print("again")
+        @flow(tags=["database"])
+        def quick(): print("quick")
+        """
+    others = []
+
+    def meanwhile(pid, log):
+        wait_for_line(log, "the next begins in 1 s")
+        others.append(run(text, "quick", limits_dir=str(tmp_path / "limits")))
+        assert "again" not in log.read_text()
+
+    record = run(text, "patient", limits_dir=str(tmp_path / "limits"), meanwhile=meanwhile)
+
+    assert [other.state for other in others] == ["completed"]
+    assert record.state == "completed"
 
 
 def test_a_flow_within_a_flow_is_tried_again_by_itself(run):
