@@ -4,7 +4,7 @@ from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.authoring.cache_policies import (
@@ -56,6 +56,7 @@ def key(policy, inputs=None, ctx=None, parameters=None):
     return policy.compute_key(ctx or context(), inputs or {}, parameters or {})
 
 
+@settings(deadline=None)
 @given(POLICIES, POLICIES, INPUT_VALUES)
 def test_the_order_of_a_sum_is_irrelevant(one, other, inputs):
     parameters = {"p": 1}
@@ -63,11 +64,13 @@ def test_the_order_of_a_sum_is_irrelevant(one, other, inputs):
     assert key(one + other, inputs, parameters=parameters) == key(other + one, inputs, parameters=parameters)
 
 
+@settings(deadline=None)
 @given(POLICIES, POLICIES, POLICIES, INPUT_VALUES)
 def test_sums_may_be_bracketed_anyhow(one, two, three, inputs):
     assert key((one + two) + three, inputs) == key(one + (two + three), inputs)
 
 
+@settings(deadline=None)
 @given(POLICIES, INPUT_VALUES, st.sampled_from(NAMES))
 def test_what_is_left_out_changes_nothing(policy, inputs, name):
     less = policy - name
@@ -75,6 +78,7 @@ def test_what_is_left_out_changes_nothing(policy, inputs, name):
     assert key(less, inputs) == key(less, {**inputs, name: 99})
 
 
+@settings(deadline=None)
 @given(POLICIES, INPUT_VALUES)
 def test_adding_a_policy_twice_or_none_at_all_changes_nothing(policy, inputs):
     assert key(policy + policy, inputs) == key(policy + policy + policy, inputs)
@@ -82,6 +86,7 @@ def test_adding_a_policy_twice_or_none_at_all_changes_nothing(policy, inputs):
     assert NO_CACHE + policy is policy
 
 
+@settings(deadline=None)
 @given(INPUT_VALUES, INPUT_VALUES)
 def test_inputs_tell_calls_apart_exactly_when_they_differ(one, other):
     assert (key(INPUTS, one) == key(INPUTS, dict(reversed(other.items())))) is (one == other)

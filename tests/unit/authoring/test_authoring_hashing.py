@@ -11,7 +11,7 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemill.authoring.hashing import UnhashableError, hash_value
@@ -56,11 +56,13 @@ def rebuilt(value):
     return value.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass") if kind is str else value
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_equal_values_have_equal_hashes(value):
     assert hash_value(rebuilt(value)) == hash_value(value)
 
 
+@settings(deadline=None)
 @given(st.recursive(ATOMS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)).filter(lambda v: v == v))
 def test_a_change_anywhere_changes_the_hash(value):
     assert hash_value([value, 1]) != hash_value([value, 2])
