@@ -36,20 +36,18 @@ def choose_handler(wish: Wish, default: Any, owner: str, outer: Wish | None = No
     """Return the handler that keeps the results of *owner*.
 
     What *wish* does not say is said by *outer*, the flow around a task; what nobody says, by *default*, which may be
-    nothing but memory and then heeds no serializer. Raises DefinitionError for what cannot be meant.
+    nothing but memory and then heeds no serializer and no name. Raises DefinitionError for what cannot be meant.
     """
     storage = wish.storage if wish.storage is not None or outer is None else outer.storage
     handler = default if storage is None else handler_of(storage, owner)
     serializer = wish.serializer
     if serializer is None and outer is not None and getattr(handler, "serializer", None) is None:
         serializer = outer.serializer
-    if serializer is not None and (storage is not None or hasattr(default, "but")):
+    if storage is None and not hasattr(default, "but"):
+        return handler
+    if serializer is not None:
         handler = _but(handler, owner, "result_serializer", serializer=serializer)
     if wish.key is not None:
-        if storage is None:
-            raise DefinitionError(
-                f"result_storage_key of {owner} names a file or an object; say where it is with result_storage"
-            )
         handler = _but(handler, owner, "result_storage_key", name=wish.key)
     return handler
 

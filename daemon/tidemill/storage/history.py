@@ -35,11 +35,16 @@ class HistoryResult:
         self._inline_limit = inline_limit
         self.serializer = serializer
         self._encode = parse_serializer(serializer, "HistoryResult")
+        self._name = _NAME
 
-    def but(self, *, serializer: Any) -> "HistoryResult":
-        """Return the same handler with another serializer."""
+    def but(self, **changes: Any) -> "HistoryResult":
+        """Return the same handler with another ``serializer``, or with a ``name``, which makes a file of any result."""
         changed = copy(self)
-        changed.serializer, changed._encode = serializer, parse_serializer(serializer, "HistoryResult")
+        if "serializer" in changes:
+            changed.serializer = changes["serializer"]
+            changed._encode = parse_serializer(changed.serializer, "HistoryResult")
+        if "name" in changes:
+            changed._name = NameTemplate(changes["name"], "HistoryResult")
         return changed
 
     def write(self, value: Any, place: ResultPlace) -> ResultInfo:
@@ -56,7 +61,7 @@ class HistoryResult:
                 raise ResultError(f"the result of {place.task} cannot be written to the history: {error}") from error
             return ResultInfo("none", None, 0, look(value), "none")
         seen = preview(value, form, data)
-        if len(data) > self._inline_limit:
+        if len(data) > self._inline_limit or self._name is not _NAME:
             return self._write_file(place, form, data, seen)
         text = data.decode() if form == "json" else base64.b64encode(data).decode()
         return ResultInfo("history", None, len(data), seen, form, text)
@@ -101,7 +106,7 @@ class HistoryResult:
         return ResultInfo("file", path, len(data), seen, form, None, checksum(data))
 
     def _path(self, place: ResultPlace, form: str) -> str:
-        name = _NAME.fill(place, suffix(form), datetime.now().astimezone())
+        name = self._name.fill(place, suffix(form), datetime.now().astimezone())
         return os.path.abspath(os.path.join(self._folder, name))  # noqa: PTH100, PTH118 - a symlinked folder keeps the name it was given
 
     def _read_file(self, info: ResultInfo) -> bytes:

@@ -97,11 +97,15 @@ def test_what_a_task_does_not_say_the_flow_around_it_says(run, tmp_path):
     @task(persist_result=False)
     def forgets(): return object()
 
+    @task(result_storage_key="named-{parameters[day]}")
+    def named(day): return day
+
     @flow(result_storage="shared", result_serializer="compressed/json")
     def main():
         inherits()
         own("monday")
         forgets()
+        named("tuesday")
         return inherits.submit().result()
     """
     )
@@ -110,7 +114,8 @@ def test_what_a_task_does_not_say_the_flow_around_it_says(run, tmp_path):
 
     assert record.state == "completed"
     assert record.end.result.location == f"{folder}/shared/main-{uid}-result-main.json.gz"
-    assert record.tasks["inherits"].result.location == f"{folder}/shared/main-{uid}-3-inherits.json.gz"
+    assert record.tasks["inherits"].result.location == f"{folder}/shared/main-{uid}-4-inherits.json.gz"
+    assert record.tasks["named"].result.location == f"{folder}/shared/named-tuesday.json.gz"
     assert record.tasks["own"].result.location == f"{folder}/own/own-monday.json.gz"
     assert record.tasks["forgets"].result is None
 

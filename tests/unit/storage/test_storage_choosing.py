@@ -81,7 +81,14 @@ def test_a_handler_that_several_tasks_share_is_not_changed(tmp_path):
 def test_a_serializer_alone_is_the_default_s():
     assert choose(Wish(serializer="pickle")).serializer == "pickle"
     memory = Memory()
-    assert choose(Wish(serializer="pickle"), default=memory) is memory
+    assert choose(Wish(serializer="pickle", key="{task}"), default=memory) is memory
+
+
+def test_a_name_alone_makes_a_file_of_the_default_s(tmp_path, place):
+    info = choose(Wish(key="{task}"), default=HistoryResult(tmp_path)).write([1], place)
+
+    assert (info.handler, info.location) == ("file", str(tmp_path / "load_.._rows.json"))
+    assert HistoryResult("elsewhere").read(info) == [1]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_serializer_alone_is_the_default_s():
         (Wish("s3-bucket/reports"), r"block s3-bucket/reports of a Prefect server.*s3://bucket/prefix"),
         (Wish("ftp://host/x"), "knows no ftp://"),
         (Wish("mysql://me:secret@host/db"), "CloudResult must be"),
-        (Wish(key="{task}"), "result_storage_key of task load .* result_storage"),
+        (Wish(key="{tsk}"), "result_storage_key of task load: name of HistoryResult has no field 'tsk'"),
         (Wish("kept", key="{tsk}"), "did you mean 'task'"),
         (Wish("kept", "jsn"), "did you mean 'json'"),
         (Wish(Memory(), "json"), "result_serializer of task load cannot be heeded: Memory takes none"),
