@@ -9,6 +9,7 @@ from tidemill.authoring.flow_runs import FlowRun
 from tidemill.authoring.flows import FunctionFlow
 from tidemill.authoring.tasks import Task, definition_of
 from tidemill.domain.errors import TidemillError
+from tidemill.domain.states import State
 from tidemill.engine.flow_run import FlowCall, Prepared
 from tidemill.engine.function_run import final_state, outcome, place_task
 from tidemill.engine.invocation import carry, carry_awaiting
@@ -113,7 +114,7 @@ def _ended(call: FlowCall, *, return_state: bool) -> Any:
     verdict = _verdict(call)
     if return_state:
         return returned_state(verdict)
-    if verdict.state.is_success:
+    if verdict.state.is_success or verdict.state is State.SKIPPED:
         return verdict.value
     raise verdict.exception or TidemillError(f"flow {call.flow.name} ended as {verdict.state}")
 

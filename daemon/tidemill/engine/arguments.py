@@ -45,6 +45,9 @@ class Given:
             return
         for promise, may_fail in self._needed:
             state = promise if isinstance(promise, ReturnedState) else promise.state
+            if state.is_skipped() and not may_fail:
+                end(task_run, State.SKIPPED, ErrorInfo("Skipped", f"not run, because {_name(promise)} was skipped"))
+                return
             if not state.is_completed() and not may_fail:
                 reason = f"not run, because {_name(promise)} ended as {state.type}"
                 task_run.error = state.error or FailedRun(reason)

@@ -1,11 +1,12 @@
 """Says how a flow's attempt went, and keeps what a function flow returned."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.states import FailedRun
 from tidemill.authoring.states import State as ReturnedState
+from tidemill.domain.errors import Skip
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.states import State
+from tidemill.domain.states import SUCCESSES, State
 from tidemill.engine.arguments import promises_in, with_results
 from tidemill.engine.failures import describe
 from tidemill.engine.futures import Future
@@ -19,6 +20,8 @@ from tidemill.storage.places import ResultPlace
 if TYPE_CHECKING:
     from tidemill.engine.flow_run import FlowCall
 
+_NO_FAILURE: Final = frozenset({*SUCCESSES, State.SKIPPED})
+
 
 def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
     """Say how the attempt went whose code has been called."""
@@ -26,6 +29,8 @@ def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
     interrupted = judge_interruption(run)
     if interrupted is not None:
         return interrupted
+    if isinstance(error, Skip):
+        return Verdict(State.SKIPPED, describe(error)._replace(traceback=None), exception=error)
     if error is not None:
         return Verdict(_state_after(error, run), describe(error), exception=error)
     if graph_run is not None:
@@ -43,7 +48,7 @@ def _judge_value(call: "FlowCall", value: Any) -> Verdict:
     run = call.run
     returned = [promise for promise, _ in promises_in(value) if isinstance(promise, Future)]
     unknown = [future for future in run.futures if not future.looked_at or future in returned]
-    bad = [future.task_run for future in unknown if not future.task_run.state.is_success]
+    bad = [future.task_run for future in unknown if future.task_run.state not in _NO_FAILURE]
     if bad:
         return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
     if isinstance(value, list | tuple | set) and value and all(isinstance(item, ReturnedState) for item in value):

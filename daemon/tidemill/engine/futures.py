@@ -83,13 +83,18 @@ class Future:
         return self._has_ended
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
-        """Wait, and return the task's value; raise what it raised, or return that when *raise_on_failure* is false."""
+        """Wait, and return the task's value, None of a skipped one.
+
+        Raises what the task raised, or returns that when *raise_on_failure* is false.
+        """
         self.wait(timeout)
         if not self._has_ended:
             raise TimeoutError(f"task {self.name} has not ended within {timeout:g} s")
         task_run = self._task_run
         if task_run.state.is_success:
             return value_of(task_run)
+        if task_run.state is State.SKIPPED:
+            return None
         error = task_run.error or FailedRun(f"task {self.name} ended as {task_run.state}")
         if raise_on_failure:
             raise error
