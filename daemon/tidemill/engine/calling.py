@@ -75,9 +75,9 @@ class InPlace:
             return alone
         task_run = _place_flow(outer, flow, parameters, None)
         value = call_here(task_run, return_state=False)
-        from tidemill.engine.local import flow_run
+        from tidemill.engine.local import called_flow_run
 
-        return flow_run(task_run.child or outer, Verdict(task_run.state, value=value))
+        return called_flow_run(task_run, Verdict(task_run.state, value=value))
 
 
 def _live_run() -> Run | None:

@@ -10,8 +10,10 @@ from tidemill.authoring.flow_options import FlowOptions
 from tidemill.authoring.flow_runs import FlowRun, TaskOutcome
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.identifiers import new_run_id
-from tidemill.domain.results import ResultInfo
+from tidemill.domain.results import ITEMS, ResultInfo
+from tidemill.domain.runs import FinishedTask
 from tidemill.domain.states import State
+from tidemill.engine.mapped_run import item_name
 from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Nowhere, Run
 from tidemill.engine.run_names import name_run
@@ -60,6 +62,28 @@ def flow_run(run: Run, verdict: Verdict) -> FlowRun:
         exception=verdict.exception,
         tasks=_outcomes(run.task_runs),
     )
+
+
+def called_flow_run(task_run: TaskRun, verdict: Verdict) -> FlowRun:
+    """Return the run of a flow that was called inside another one, in this attempt of it or in one before."""
+    outer = task_run.run
+    before = outer.earlier.get((task_run.name, task_run.occurrence))
+    child = task_run.child or (before.child if before is not None else None)
+    if child is not None:
+        return flow_run(child, verdict)
+    tasks: dict[str, TaskOutcome] = {}
+    for task in outer.finished_inside((task_run.name, task_run.occurrence)):
+        if not task.inside:
+            name = task.name if task.occurrence == 1 else f"{task.name}-{task.occurrence}"
+            read = partial(_read_finished, outer, task, tasks)
+            tasks[name] = TaskOutcome(name, task.index, State.CACHED, 0, read=read)
+    return FlowRun("", task_run.name, verdict.state, verdict.value, tasks=tasks)
+
+
+def _read_finished(run: Run, task: FinishedTask, others: Mapping[str, TaskOutcome]) -> Any:
+    if task.result is not None and task.result.handler == ITEMS:
+        return [others[item_name(task.name, place)].value for place in range(int(task.result.value or 0))]
+    return run.read_result(task.result, None, task.name)
 
 
 def _outcomes(task_runs: Iterable[TaskRun]) -> dict[str, TaskOutcome]:
