@@ -57,6 +57,8 @@ class LiveRun(Protocol):
 
 CURRENT_RUN: Final[ContextVar[LiveRun | None]] = ContextVar("tidemill_run", default=None)
 CURRENT_TASK: Final[ContextVar[TaskContext | None]] = ContextVar("tidemill_task", default=None)
+CURRENT_TRANSACTION: Final[ContextVar[Any]] = ContextVar("tidemill_transaction", default=None)
+"""The innermost ``with transaction()`` that the code is in."""
 CURRENT_TAGS: Final[ContextVar[tuple[str, ...]]] = ContextVar("tidemill_tags", default=())
 """Tags that everything gets which is called here."""
 

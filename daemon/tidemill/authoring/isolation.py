@@ -1,8 +1,6 @@
 """How transactions see each other, and when each is committed. Prefect's words."""
 
-from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any, Final
 
 
 class IsolationLevel(StrEnum):
@@ -23,7 +21,3 @@ class CommitMode(StrEnum):
     """Together with the transaction around it, at the end of the outermost."""
     OFF = "OFF"
     """Never by itself: it is rolled back unless ``commit()`` was called."""
-
-
-CURRENT_TRANSACTION: Final[ContextVar[Any]] = ContextVar("tidemill_transaction", default=None)
-"""The innermost ``with transaction()`` that the code is in."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tidemill.authoring.isolation import CURRENT_TRANSACTION
+from tidemill.authoring.context import CURRENT_TRANSACTION
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.errors import Retry, TidemillError
 from tidemill.domain.events import TaskStarted

@@ -5,8 +5,8 @@ That is inside a ``with transaction()``, for a task with hooks of that kind, and
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
-from tidemill.authoring.isolation import CURRENT_TRANSACTION, CommitMode
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, CURRENT_TRANSACTION
+from tidemill.authoring.isolation import CommitMode
 from tidemill.domain.events import Event, RunEnded, TaskEnded
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State

@@ -6,8 +6,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from tidemill.authoring.cache_policies import check_key, parse_isolation
-from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
-from tidemill.authoring.isolation import CURRENT_TRANSACTION, CommitMode, IsolationLevel
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, CURRENT_TRANSACTION
+from tidemill.authoring.isolation import CommitMode, IsolationLevel
 from tidemill.authoring.naming import did_you_mean
 from tidemill.domain.errors import DefinitionError
 from tidemill.engine.invoking import Shield

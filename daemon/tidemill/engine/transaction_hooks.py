@@ -3,8 +3,7 @@
 import contextvars
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, get_run_logger
-from tidemill.authoring.isolation import CURRENT_TRANSACTION
+from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, CURRENT_TRANSACTION, get_run_logger
 from tidemill.engine.failures import describe
 from tidemill.engine.invoking import run_coroutine
 
