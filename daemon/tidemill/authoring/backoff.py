@@ -1,10 +1,8 @@
 """Delays between attempts that grow, as a value for ``retry_delay_seconds``."""
 
 from collections.abc import Callable
-from typing import Final
 
-MOST: Final = 50
-"""Delays that are made; further retries wait as long as the last of them. Prefect's own limit."""
+from tidemill.domain.retries import MOST_DELAYS
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
@@ -15,6 +13,6 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     """
 
     def delays(retries: int) -> list[float]:
-        return [backoff_factor * 2**retry for retry in range(min(retries, MOST))]
+        return [backoff_factor * 2**retry for retry in range(min(retries, MOST_DELAYS))]
 
     return delays

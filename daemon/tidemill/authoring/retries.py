@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from tidemill.authoring.backoff import MOST
 from tidemill.authoring.naming import did_you_mean
 from tidemill.domain.errors import DefinitionError
-from tidemill.domain.retries import NO_RETRIES, RetryPolicy
+from tidemill.domain.retries import MOST_DELAYS, NO_RETRIES, RetryPolicy
 
 STRATEGIES: Final = ("stop", "wait", "retry")
 CALLBACKS: Final = ("before", "after", "before_sleep")
@@ -103,7 +102,7 @@ def _policy(keys: dict[str, Any], owner: str) -> RetryPolicy:
     max_retries = count(keys.get("max_retries", 0), f"max_retries of {owner}")
     policy = RetryPolicy(
         max_retries=max_retries,
-        delay=_delay(keys.get("delay", 0.0), max_retries or MOST * ("stop" in keys), owner),
+        delay=_delay(keys.get("delay", 0.0), max_retries or MOST_DELAYS * ("stop" in keys), owner),
         backoff=_factor(keys.get("backoff", 1), f"backoff of {owner}"),
         max_delay=seconds(keys["max_delay"], f"max_delay of {owner}") if "max_delay" in keys else None,
         jitter=_share(keys.get("jitter", 0), f"jitter of {owner}"),

@@ -9,6 +9,9 @@ ASK_CONDITION: Final = "ask"
 LONGEST: Final = 365 * 86400.0
 """Seconds beyond which nobody waits: a strategy that says more, or infinity, is cut to it."""
 
+MOST_DELAYS: Final = 50
+"""Delays that a function of the number of retries makes; further retries wait as long as the last. Prefect's limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:

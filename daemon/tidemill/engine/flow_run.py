@@ -11,7 +11,6 @@ from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
 from tidemill.authoring.signatures import MISSING
 from tidemill.domain.states import State
-from tidemill.engine.flow_attempts import begin_attempt, judge_by_condition, next_attempt
 from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graph import Graph, build_graph
 from tidemill.engine.graph_run import GraphRun
@@ -78,7 +77,7 @@ class FlowCall(Invocation):
         while True:
             graph_run = self._aim()
             if flow.options.retry.before is not None:
-                begin_attempt(self)
+                _attempts().begin_attempt(self)
             yield None if graph_run is None else partial(self._carry_graph, graph_run)
             if run.futures:
                 yield partial(_settle, run)
@@ -86,7 +85,7 @@ class FlowCall(Invocation):
                 self._judge(graph_run)
             else:
                 yield partial(self._judge, graph_run)
-            delay = next_attempt(self, graph_run)
+            delay = None if self.verdict.state.is_success else _attempts().next_attempt(self, graph_run)
             if delay is None:
                 return
             self._release_slots()
@@ -145,7 +144,14 @@ class FlowCall(Invocation):
     def _judge(self, graph_run: GraphRun | None) -> None:
         self.verdict = judge_flow(self, graph_run)
         if self.flow.options.retry.on_value is not None and graph_run is None and self.verdict.state.is_success:
-            self.verdict = judge_by_condition(self)
+            self.verdict = _attempts().judge_by_condition(self)
+
+
+def _attempts() -> Any:
+    """Return what decides about further attempts; most flows succeed at the first."""
+    from tidemill.engine import flow_attempts
+
+    return flow_attempts
 
 
 def carry_out(prepared: Prepared, run: Run, claim: "Claim | None" = None) -> Verdict:
