@@ -377,3 +377,32 @@ def outer():
     daemon.cli("retry", failed, "--from", "special", "--wait")
 
     assert ledger(daemon) == ["special", "inner 2", "after"]
+
+
+def test_a_retry_takes_over_more_than_an_order_could_hold(daemon):
+    drop(
+        daemon,
+        """
+@task
+def item(n):
+    return "x" * 60_000
+
+@task
+def last(items):
+    if not is_mended():
+        raise ValueError("not yet")
+
+@flow
+def large():
+    last(len(item.map(range(1200)).result()))
+""",
+    )
+    daemon.start().until_flow("large")
+    failed = daemon.run("large", check=1)["id"]
+    mend(daemon)
+
+    run = daemon.cli("retry", failed, "--wait").stderr.split()[1]
+
+    states = Counter(task["state"] for task in daemon.json("show", run)["tasks"])
+    assert states == {"cached": 1200, "completed": 1}
+    assert list((daemon.state / "results" / run[:2]).glob("*/.finished*")) == []

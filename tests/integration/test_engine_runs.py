@@ -11,6 +11,7 @@ from engine_lab import RunNoted, TaskRetrying, TaskStarted, run_file, wait_for_l
 from tidemill.domain.events import OfSubflow, RunEnded, RunRetrying, RunStarted, SubflowStarted, TaskEnded
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
+from tidemill.journal.finished import write_finished
 from tidemill.journal.processes import boot_id
 
 HEADER = "import os, sys, time\nfrom tidemill import *\n"
@@ -911,6 +912,26 @@ def test_a_resumed_function_flow_runs_only_what_had_not_finished(run):
     assert (before.state, after.state) == ("failed", "completed")
     assert after.states() == {"first": "cached", "second": "completed"}
     assert "first ran" not in after.log
+
+
+def test_what_had_finished_may_come_in_a_file_which_is_read_once(run, tmp_path):
+    text = """
+        @task
+        def item(n): return n
+        @flow
+        def etl(): return [item(n) for n in range(3)]
+        """
+    path = tmp_path / "finished"
+    known = ResultInfo("history", None, 2, "77", "json", "77")
+    write_finished(path, [FinishedTask(0, "item", known), FinishedTask(2, "item", known, occurrence=3)])
+
+    record = run(text, finished=str(path))
+    assert (record.state, record.end.result.value) == ("completed", "[77,1,77]")
+    assert not path.exists()
+
+    record = run(text, finished=str(path))
+    assert record.state == "failed"
+    assert f"what earlier attempts finished cannot be read from {path}" in record.end.error.message
 
 
 def test_the_kept_texts_run_whatever_the_folder_holds_now(flows, tmp_path):
