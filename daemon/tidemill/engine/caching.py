@@ -22,6 +22,7 @@ from tidemill.engine.invoking import ASYNC_GENERATOR, GENERATOR, kind_of
 from tidemill.engine.keeping import handler_of
 from tidemill.engine.lock_managers import PAUSE, LockManager
 from tidemill.engine.recording import end
+from tidemill.engine.resuming import value_of
 from tidemill.engine.run_contexts import TaskRunContext
 from tidemill.engine.run_names import arguments_of
 from tidemill.storage.places import ResultError
@@ -116,7 +117,7 @@ class Memo:
                 result=task_run.result,
             )
             try:
-                self.store.keep(self.key, task_run.value, record, run.place(task_run.name, task_run.index))
+                self.store.keep(self.key, value_of(task_run), record, run.place(task_run.name, task_run.index))
             except Exception as error:
                 _warn(task_run, f"its value is not cached: {error}")
         self.release()

@@ -146,6 +146,7 @@ class TaskRun(Invocation):
             if self.claim is not None and not self.is_computed:
                 yield from self.claim.wait()
                 if self.has_ended:
+                    self._conclude()
                     return
             if self.through is not None and run.runner is not None:
                 yield run.runner.ready

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tidemill import flow, task
+from tidemill import LocalResult, flow, task
 from tidemill.cache_policies import TASK_SOURCE
 from tidemill.domain.errors import DefinitionError, TidemillError
 from tidemill.engine.cache_stores import _memory
@@ -762,3 +762,17 @@ def test_what_was_cached_before_is_not_undone(step, told):
     run(etl)
 
     assert told == ["a", "commit a"]
+
+
+def test_a_value_that_memory_does_not_hold_is_cached_all_the_same(tmp_path):
+    @task(cache_policy=TASK_SOURCE, cache_result_in_memory=False, result_handler=LocalResult(tmp_path))
+    def load():
+        return [1, 2]
+
+    @flow
+    def etl():
+        with transaction():
+            load()
+        return load(return_state=True).name, load()
+
+    assert etl() == ("Cached", [1, 2])
