@@ -1,17 +1,12 @@
 """The command line's contract, with a real daemon: fields and their types, outcomes, exit codes, terminals."""
 
-import os
-import pty
 import re
-import select
-import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from history_lab import postgresql
+from terminal_lab import at_a_terminal
 
 __all__ = ["postgresql"]
 
@@ -283,33 +278,6 @@ def test_a_person_who_stops_watching_a_run_does_not_stop_the_run(daemon):
     assert code == 0
     assert max(len(line) for line in shown.splitlines()) <= 80
     assert uid in shown
-
-
-def at_a_terminal(daemon: Any, *arguments: str, interrupt: str | None = None) -> tuple[int, str]:
-    """Run the CLI in a terminal of 80 columns; press Ctrl-C once *interrupt* is seen."""
-    leader, follower = pty.openpty()
-    environment = {**daemon.environment, "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tidemill", *arguments],
-        env=environment, cwd=daemon.folder, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-    )  # fmt: skip
-    os.close(follower)
-    seen = b""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if select.select([leader], [], [], 0.1)[0]:
-            try:
-                piece = os.read(leader, 65536)
-            except OSError:
-                break
-            seen += piece
-            if interrupt and interrupt.encode() in seen:
-                process.send_signal(signal.SIGINT)
-                interrupt = None
-        elif process.poll() is not None:
-            break
-    os.close(leader)
-    return process.wait(30), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
 
 
 def test_the_folder_that_init_makes_runs_as_it_says(daemon):
