@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tidemill.cli import exits
 from tidemill.cli.invocation import Invocation
+from tidemill.cli.lifecycle import is_running
 from tidemill.cli.programs import program
 from tidemill.cli.terminal import say
 from tidemill.control.answers import UsageError
@@ -34,6 +35,7 @@ def run_file(invocation: Invocation, target: str, parameters: dict[str, Any]) ->
     path, flow = _split(target)
     order = _order(invocation, path, flow, parameters)
     place = _write(invocation, order)
+    _put_limits_into_force(invocation)
     with _our_interrupts_ignored():
         code = subprocess.Popen(program("tidemill.engine", str(place))).wait()
         if not flow:
@@ -68,6 +70,7 @@ def _order(invocation: Invocation, path: Path, flow: str, parameters: dict[str, 
         journal=str(paths.journal(uid)),
         log=str(paths.log(uid)),
         results_dir=str(paths.run_results(uid)),
+        limits_dir=str(paths.limits),
         cache_dir=str(paths.cache),
         parameters=parameters,
         max_workers=settings.dispatch.max_workers,
@@ -91,6 +94,15 @@ def _write(invocation: Invocation, order: RunOrder) -> Path:
             "change its owner or permissions, or choose another with --state"
         ) from None
     return place
+
+
+def _put_limits_into_force(invocation: Invocation) -> None:
+    """Let the settings' limits count, unless a daemon has done that: then its own do."""
+    paths, limits = invocation.paths, invocation.settings.limits
+    if (limits or paths.limits.exists()) and not is_running(invocation):
+        from tidemill.limits.table import write_table
+
+        write_table(paths.limits, limits)
 
 
 def _name_told(journal: Path) -> str:

@@ -55,6 +55,7 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("state", state_cell(run["state"])),
         ("error", Cell(run["error"], "red") if run["error"] else None),
         ("note", run.get("note")),
+        ("waits", run.get("waiting")),
         ("trigger", run["trigger"] + _origin(run)),
         ("attempt", _attempt(run)),
         ("parameters", parameters),

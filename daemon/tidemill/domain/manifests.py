@@ -91,6 +91,8 @@ class FileManifest:
     imports: tuple[SourceFile, ...] = ()
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    tags: tuple[tuple[str, int], ...] = ()
+    """What its flows and tasks are tagged with, each with the line where one first is."""
     details: dict[str, Any] = field(default_factory=dict)
     code: dict[str, str] = field(default_factory=dict)
     """Marks of the code of all tasks and function flows, by their names."""

@@ -54,7 +54,21 @@ def inspect(order: InspectionOrder) -> FileManifest:
         code=marks_of([*file.registry.tasks, *file.registry.flows]),
         errors=tuple(sorted(errors, key=lambda problem: problem.line or 0)),
         warnings=tuple(found.warnings),
+        tags=tuple(sorted(_tags(file).items())),
     )
+
+
+def _tags(file: LoadedFile) -> dict[str, int]:
+    """Return the tags of the file's flows and tasks, each with the first line where it stands."""
+    tasks = [definition_of(task) for task in file.registry.tasks if isinstance(task, Task)]
+    flows = [flow for flow in file.registry.flows if isinstance(flow, Flow)]
+    tagged = [(each.place, each.options.tags) for each in tasks]
+    tagged += [(each.place, each.options.tags) for each in flows]
+    lines: dict[str, int] = {}
+    for place, tags in tagged:
+        for tag in tags if place.file == file.path else ():
+            lines[tag] = min(lines.get(tag, place.line), place.line)
+    return lines
 
 
 def _wrong_keepings(file: LoadedFile) -> Iterator[Problem]:

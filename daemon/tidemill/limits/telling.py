@@ -1,8 +1,9 @@
 """Says in words who holds a limit."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
+from tidemill.domain.limits import Limit
 from tidemill.limits.slotfile import Holder
 from tidemill.limits.slots import Slots
 
@@ -25,6 +26,20 @@ def reason(slots: Slots, names: Sequence[str]) -> str | None:
         elif slots.free(name) < 1:
             return f"waiting for a slot of limit {name!r} ({held} of {limit.slots} held, the rest is kept for others)"
     return None
+
+
+def shown(slots: Slots, limits: Mapping[str, Limit]) -> list[dict[str, Any]]:
+    """Return *limits*, and what is held of each, as ``status --json`` has it."""
+    return [
+        {
+            "name": name,
+            "slots": limit.slots,
+            "per_second": limit.per_second,
+            "held": slots.held(name),
+            "holders": [holder._asdict() for holder in slots.holders(name)],
+        }
+        for name, limit in sorted(limits.items())
+    ]
 
 
 def _who(holders: Iterable[Holder]) -> str:

@@ -1,9 +1,13 @@
-"""``python -P -m tidemill.service.check FOLDER|FILE...``: inspect flow files without a daemon, as JSON."""
+"""``python -P -m tidemill.service.check [--limits=NAMES] FOLDER|FILE...``: inspect flow files without a daemon.
+
+It prints JSON. NAMES are the limits of the settings, as JSON: a tag that is nearly one of them is warned of.
+"""
 
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +23,14 @@ from tidemill.service.inspecting import Inspections
 from tidemill.service.lock import prepare_state
 
 
-def main(places: Sequence[str]) -> int:
+def main(places: Sequence[str], limits: Sequence[str] = ()) -> int:
     """Print what each file declares and what is wrong with it; a fork server of its own serves and leaves."""
     with tempfile.TemporaryDirectory(prefix="tidemill-check-") as folder:
         paths = StatePaths(Path(folder))
         prepare_state(paths)
         try:
             with ensure(paths) as client:
-                document = [shown for place in places for shown in _check(Path(place), paths)]
+                document = [shown for place in places for shown in _check(Path(place), paths, limits)]
                 client.retire()
         except TidemillError as error:
             sys.stderr.write(f"tidemill: {error}\n")
@@ -35,7 +39,7 @@ def main(places: Sequence[str]) -> int:
     return 0
 
 
-def _check(place: Path, paths: StatePaths) -> list[dict[str, Any]]:
+def _check(place: Path, paths: StatePaths, limits: Sequence[str]) -> list[dict[str, Any]]:
     """Check a folder, or one file as if its folder were watched."""
     folder, only = (place, ()) if place.is_dir() else (place.parent, (place,))
     files, problems = check_folder(
@@ -45,20 +49,29 @@ def _check(place: Path, paths: StatePaths) -> list[dict[str, Any]]:
         sources=SourceStore(paths.source),
         timeout=CatalogSettings().inspect_timeout,
     )
-    document = [_shown(file) for file in files]
+    document = [_shown(file, limits) for file in files]
     if problems and not only:
         told = [_told(Problem(problem)) for problem in problems]
         document.append({"file": str(place), "flows": [], "errors": told, "warnings": []})
     return document
 
 
-def _shown(file: KnownFile) -> dict[str, Any]:
+def _shown(file: KnownFile, limits: Sequence[str]) -> dict[str, Any]:
+    warnings = (*file.warnings, *_odd_tags(file, limits))
     return {
         "file": file.shown,
         "flows": [flow.name for flow in file.flows],
         "errors": [_told(problem) for problem in file.errors],
-        "warnings": [_told(problem) for problem in file.warnings],
+        "warnings": [_told(problem) for problem in warnings],
     }
+
+
+def _odd_tags(file: KnownFile, limits: Sequence[str]) -> Iterator[Problem]:
+    """Yield a warning for every tag that is no limit and reads like one."""
+    for tag, line in file.manifest.tags:
+        near = [] if tag in limits else get_close_matches(tag, limits, n=1, cutoff=0.8)
+        if near:
+            yield Problem(f"the tag {tag!r} is no limit, so nothing is limited by it; did you mean {near[0]!r}?", line)
 
 
 def _told(problem: Problem) -> dict[str, Any]:
@@ -66,4 +79,6 @@ def _told(problem: Problem) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    given = sys.argv[1:]
+    named = json.loads(given.pop(0).removeprefix("--limits=")) if given and given[0].startswith("--limits=") else []
+    sys.exit(main(given, named))

@@ -23,6 +23,7 @@ from tidemill.domain.version import VERSION
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewRun, StoredRun
 from tidemill.history.writing import Writer
+from tidemill.limits.telling import shown
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LIVE_SETTINGS = ("dispatch", "schedule", "history", "limits")
+LIVE_SETTINGS = ("dispatch", "schedule", "history", "retention", "limits")
 """Sections that a reload puts into force; the others name places and processes, and need a restart."""
 
 
@@ -214,7 +215,7 @@ class Daemon:
             "state_dir": str(self.paths.root),
             "database": self.settings.places.database_url or str(self.paths.database),
             "errors": self.errors(),
-            "limits": self._slots.shown(),
+            "limits": shown(self._slots, self._slots.limits),
             "problem": self._recorder.problem,
         }
 

@@ -1,7 +1,6 @@
 """The named limits as the daemon sees them: it puts them into force, and asks on behalf of runs that wait."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from tidemill.config.paths import StatePaths
 from tidemill.domain.errors import StateDirectoryError
@@ -39,10 +38,3 @@ class RunSlots(Slots):
     def reason(self, names: Sequence[str]) -> str | None:
         """Say why somebody who needs *names* waits."""
         return reason(self, names)
-
-    def shown(self) -> list[dict[str, Any]]:
-        """Return every limit as ``status`` shows it."""
-        return [
-            {"name": name, "slots": limit.slots, "per_second": limit.per_second, "held": self.held(name)}
-            for name, limit in sorted(self.limits.items())
-        ]

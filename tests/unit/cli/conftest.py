@@ -64,6 +64,8 @@ class PlainReader:
         return found[0]
 
     def run(self, uid):
+        if uid not in self.details:
+            raise NotFound(f"there is no run {uid}")
         return self.details[uid]
 
     run_detail = run

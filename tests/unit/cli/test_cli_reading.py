@@ -348,6 +348,7 @@ def test_status_without_a_daemon_tells_what_the_history_knows(tidemill):
         "state_dir",
         "database",
         "errors",
+        "limits",
         "problem",
     }
     assert status["running"] is False

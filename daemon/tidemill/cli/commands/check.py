@@ -44,7 +44,8 @@ def command(invocation: Invocation, files: tuple[Path, ...], as_json: bool) -> i
         raise ConfigurationError(
             f"there is no folder {flows_dir} to look for flow files in; make it with: tidemill init"
         )
-    found = _inspect([str(path.absolute()) for path in files or (flows_dir,)])
+    limits = json.dumps(list(invocation.settings.limits))
+    found = _inspect([f"--limits={limits}", *(str(path.absolute()) for path in files or (flows_dir,))])
     if as_json:
         print_document(found)
     else:
@@ -54,9 +55,9 @@ def command(invocation: Invocation, files: tuple[Path, ...], as_json: bool) -> i
     return exits.FAILED if any(file["errors"] for file in found) else exits.DONE
 
 
-def _inspect(paths: list[str]) -> list[dict[str, Any]]:
+def _inspect(arguments: list[str]) -> list[dict[str, Any]]:
     """Return what a child found out about the files; this process never loads one."""
-    line = program("tidemill.service.check", *paths)
+    line = program("tidemill.service.check", *arguments)
     done = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
     try:
         found = json.loads(done.stdout)

@@ -10,6 +10,7 @@ from tidemill.cli.states import LIVE, NAMES, state_cell
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.terminal import say
 from tidemill.cli.verb import JSON, Choice, Number, option, verb
+from tidemill.cli.waiting import fill_in_waiting
 
 _COLUMNS = (
     Column("run", whole=True),
@@ -57,6 +58,7 @@ def command(
         from tidemill.cli.finding import find_flow
 
         find_flow(invocation, flow)
+    fill_in_waiting(invocation, runs)
     if as_json:
         print_document(runs)
     elif runs:
@@ -88,5 +90,5 @@ def _row(invocation: Invocation, run: dict[str, Any]) -> list[Cell | str | None]
         both(begun, now),
         duration(took),
         run["trigger"],
-        run["error"],
+        run["error"] or run["waiting"],
     ]

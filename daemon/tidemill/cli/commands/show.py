@@ -14,6 +14,7 @@ from tidemill.cli.suggestions import did_you_mean
 from tidemill.cli.taskviews import choose
 from tidemill.cli.terminal import say
 from tidemill.cli.verb import JSON, Choice, argument, option, verb
+from tidemill.cli.waiting import fill_in_waiting
 from tidemill.control.answers import UsageError
 from tidemill.domain.errors import NotFound
 from tidemill.domain.naming import base_name
@@ -53,6 +54,7 @@ def command(
         print_flow(flow, schedules, invocation.reader.runs(flow=name, limit=5), invocation.now())
         return
     run = invocation.reader.run_detail(uid)
+    fill_in_waiting(invocation, [run])
     if task is not None and not choose(run["tasks"], task, ()):
         names = dict.fromkeys(base_name(record["name"]) for record in run["tasks"])
         raise NotFound(f"the run {uid} has no task {task!r}{did_you_mean(task, names)}")

@@ -58,8 +58,20 @@ def _from_history(invocation: Invocation) -> dict[str, Any]:
         "state_dir": str(invocation.paths.root),
         "database": places.database_url or str(invocation.paths.database),
         "errors": known.get("errors", []),
+        "limits": _limits(invocation),
         "problem": None,
     }
+
+
+def _limits(invocation: Invocation) -> list[dict[str, Any]]:
+    """Return the limits of the settings, and who holds them: runs in terminals, and such as a daemon left behind."""
+    limits = invocation.settings.limits
+    if not limits:
+        return []
+    from tidemill.limits.slots import Slots
+    from tidemill.limits.telling import shown
+
+    return shown(Slots(invocation.paths.limits), limits)
 
 
 def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
@@ -78,9 +90,19 @@ def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
             ("flow files", status["flows_dir"]),
             ("state", status["state_dir"]),
             ("history", status["database"]),
+            *(("limit", _limit(limit)) for limit in status.get("limits") or ()),
         ]
     )
     if status.get("problem"):
         say(style(neutral(status["problem"]), "red"))
     for error in status["errors"]:
         say(f"{style('broken', 'red')}  {error_line(error)}")
+
+
+def _limit(limit: dict[str, Any]) -> str:
+    """Return a limit in one line: how much of it is used, and by whom."""
+    used = f"{limit['name']}: {limit['held']} of {limit['slots']}"
+    if limit["per_second"] is not None:
+        return f"{used} taken, {limit['per_second']:g} a second come back"
+    runs = ", ".join(dict.fromkeys(holder["run"] or f"process {holder['pid']}" for holder in limit["holders"]))
+    return f"{used} held by {runs}" if runs else f"{used} held"

@@ -1,11 +1,14 @@
 """``tidemill why``: one sentence about one moment of a flow."""
 
+from dataclasses import replace
+
 from tidemill.cli.documents import print_document
 from tidemill.cli.finding import broken_file, find_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.reasons import Answer, about_broken_file, about_latest, about_moment
 from tidemill.cli.terminal import neutral, say
 from tidemill.cli.verb import JSON, argument, option, verb
+from tidemill.cli.waiting import fill_in_waiting
 from tidemill.domain.errors import NotFound
 
 
@@ -26,11 +29,26 @@ def command(invocation: Invocation, flow: str, at: str | None, as_json: bool) ->
 
     Every due moment ends in exactly one way, and this tells which and for what reason, in one sentence.
     """
-    answer = _answer(invocation, flow, at)
+    answer = _while_it_waits(invocation, _answer(invocation, flow, at))
     if as_json:
         print_document(answer.document(flow))
     else:
         say(neutral(answer.sentence(flow)))
+
+
+def _while_it_waits(invocation: Invocation, answer: Answer) -> Answer:
+    """Say what the run of a moment waits for, if it has not begun."""
+    if answer.run is None:
+        return answer
+    try:
+        run = invocation.reader.run(answer.run)
+    except NotFound:
+        return answer  # pruned; the ledger remembers longer
+    fill_in_waiting(invocation, [run])
+    if run["waiting"] is None:
+        return answer
+    lead = answer.lead.replace("ran ", "was to run ", 1)
+    return replace(answer, lead=lead, reason=f"{answer.reason}; it is {run['waiting']}")
 
 
 def _answer(invocation: Invocation, name: str, at: str | None) -> Answer:
