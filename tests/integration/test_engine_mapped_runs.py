@@ -6,6 +6,7 @@ import tracemalloc
 
 from engine_lab import TaskStarted, run_file, wait_for_line, write_flow
 from tidemill.authoring.context import RunContext
+from tidemill.domain.events import OfSubflow, TaskEnded
 from tidemill.domain.runs import FinishedTask
 from tidemill.engine.flow_run import carry_out, prepare
 from tidemill.engine.local import InMemory, Nowhere
@@ -99,7 +100,13 @@ def test_a_mapped_task_that_completed_is_taken_over_whole_with_its_items_results
     second = run_file(path, state=tmp_path, resume=finished(first), attempt=2)
 
     items = {f"{task}[{n}]": "cached" for task in ("loaded", "store") for n in range(5)}
-    assert second.states() == {"extract": "cached", "loaded": "cached", "store": "cached", "total": "completed", **items}
+    assert second.states() == {
+        "extract": "cached",
+        "loaded": "cached",
+        "store": "cached",
+        "total": "completed",
+        **items,
+    }
     assert "total of [1, 11, 21, 31, 41]" in second.log
 
     third = run_file(
@@ -114,6 +121,40 @@ def test_a_mapped_task_that_completed_is_taken_over_whole_with_its_items_results
         "store[2]"
     ]
     assert "total of [1, 11, 21, 31, 41]" in third.log
+
+
+def test_a_graph_that_was_called_and_finished_still_answers_for_its_tasks(tmp_path):
+    path = write_flow(
+        tmp_path / "flows",
+        """
+        from tidemill import Flow, flow, task
+
+        @task
+        def source(): return [1, 2]
+
+        @task
+        def double(n): return 2 * n
+
+        inner = Flow("inner", tasks=[double.map(n=source)])
+
+        @flow
+        def outer(fails: bool):
+            run = inner.run()
+            print("got", run.result(source), run.result("double"), run.result("double[1]"))
+            if fails: raise ValueError("later")
+        """,
+    )
+    first = run_file(path, "outer", state=tmp_path, parameters={"fails": True})
+    assert first.log.count("got [1, 2] [2, 4] 4") == 1
+    inside = [event.event for event in first.of(OfSubflow) if isinstance(event.event, TaskEnded)]
+    resume = [FinishedTask(0, "inner", first.tasks["inner"].result)]
+    resume += [FinishedTask(event.index, event.name, event.result, inside=(("inner", 1),)) for event in inside]
+
+    second = run_file(path, "outer", state=tmp_path, parameters={"fails": False}, resume=tuple(resume), attempt=2)
+
+    assert second.state == "completed"
+    assert second.states() == {"inner": "cached"}
+    assert second.log.count("got [1, 2] [2, 4] 4") == 1
 
 
 def test_a_cancel_in_the_middle_of_a_map_begins_no_further_item(tmp_path):

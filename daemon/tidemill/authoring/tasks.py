@@ -44,6 +44,10 @@ class TaskDefinition:
 class Task:
     """A step of a flow. Use ``@task`` on a function, or subclass it and write ``run``.
 
+    A class may have ``setup`` and ``teardown`` too, plain or async. They stand around every attempt, which works on a
+    copy of the instance. A setup that fails fails the attempt; once it is done, the teardown is called whatever became
+    of the work, and one that fails is told in the log and changes nothing.
+
     >>> class Load(Task):
     ...     def run(self, rows):
     ...         return len(rows)
@@ -141,7 +145,10 @@ class Task:
     serve = delay
 
     def bind(self, /, *args: Any, **values: Any) -> Self:
-        """Return a new task with some parameters filled, by values or by the results of other tasks."""
+        """Return a new task with some parameters filled: by values, results of other tasks or parameters of the flow.
+
+        Tasks and ``Parameter`` objects may also stand in lists, tuples and dicts.
+        """
         signature = signature_of(self)
         if args:
             try:
