@@ -33,15 +33,17 @@ def ensure(
     log: Path | None = None,
     *,
     on_retired: Callable[[ForkserverClient], None] = ForkserverClient.close,
+    interpreter: str = sys.executable,
     options: Sequence[str] = (),
 ) -> ForkserverClient:
     """Return a client, greeted, of a fork server that has today's code, preloads and environment.
 
     A server with others is retired: it keeps its runs to their end and takes no new ones; *on_retired*
     is given its client, which still tells their exits. *log* is where a new server writes its own
-    messages; *options* are for tests.
+    messages; *interpreter* is the Python that runs are executed by, and must have what the engine needs;
+    *options* are for tests.
     """
-    wanted = fingerprint((*preload, *options))
+    wanted = fingerprint((interpreter, *preload, *options))
     client = _greet(paths.forkserver_socket)
     if client is not None:
         assert client.welcome is not None
@@ -50,12 +52,13 @@ def ensure(
         with suppress(ForkserverError):
             client.retire()
         on_retired(client)
-    return _start(paths, preload, log or paths.daemon_log, wanted, options)
+    command = [interpreter, *_arguments(paths, preload, wanted), *options]
+    return _start(paths, log or paths.daemon_log, wanted, command)
 
 
 def fingerprint(facts: Sequence[str] = ()) -> str:
-    """Return a hash of what makes a server fit: code, interpreter, environment and *facts*."""
-    digest = hashlib.sha256(repr((protocol.VERSION, sys.version, sys.executable, tuple(facts))).encode())
+    """Return a hash of what makes a server fit: code, environment and *facts*."""
+    digest = hashlib.sha256(repr((protocol.VERSION, sys.version, tuple(facts))).encode())
     for file in sorted(_PACKAGE.rglob("*.py")):
         with suppress(OSError):
             status = file.stat()
@@ -87,10 +90,8 @@ def _greet(path: Path) -> ForkserverClient | None:
     return client
 
 
-def _start(
-    paths: StatePaths, preload: Sequence[str], log: Path, wanted: str, options: Sequence[str]
-) -> ForkserverClient:
-    pid = _spawn(paths, preload, log, wanted, options)
+def _start(paths: StatePaths, log: Path, wanted: str, command: Sequence[str]) -> ForkserverClient:
+    pid = _spawn(command, log)
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         client = _greet(paths.forkserver_socket)
@@ -104,20 +105,23 @@ def _start(
     raise ForkserverError(f"the fork server did not answer within {START_LIMIT:g} s; see the end of {log}")
 
 
-def _spawn(paths: StatePaths, preload: Sequence[str], log: Path, wanted: str, options: Sequence[str]) -> int:
-    """Start the server in a session of its own, with nothing open but its log."""
-    source_root = str(_PACKAGE.parent)
-    environment = dict(os.environ)
-    path = [source_root, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)  # the server takes its part out again: runs do not see it
-    arguments = [sys.executable, "-P", "-m", "tidemill.forkserver", "--socket", str(paths.forkserver_socket)]
-    arguments += ["--exits", str(paths.exits), "--fingerprint", wanted, "--source-root", source_root]
+def _arguments(paths: StatePaths, preload: Sequence[str], wanted: str) -> list[str]:
+    arguments = ["-P", "-m", "tidemill.forkserver", "--socket", str(paths.forkserver_socket)]
+    arguments += ["--exits", str(paths.exits), "--fingerprint", wanted, "--source-root", str(_PACKAGE.parent)]
     for module in preload:
         arguments += ["--preload", module]
+    return arguments
+
+
+def _spawn(command: Sequence[str], log: Path) -> int:
+    """Start the server in a session of its own, with nothing open but its log."""
+    environment = dict(os.environ)
+    path = [str(_PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)  # the server takes its part out again: runs do not see it
     append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     return os.posix_spawn(
-        sys.executable,
-        [*arguments, *options],
+        command[0],
+        command,
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -272,3 +272,16 @@ def test_an_exits_journal_that_cannot_be_written_is_written_later(site, wait):
     site.paths.exits.rmdir()
     (end,) = wait(lambda: read_exits(site.paths.exits))
     assert end.run == run
+
+
+def test_the_interpreter_is_an_argument_and_makes_a_server_of_its_own(site, tmp_path):
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nTIDEMILL_TEST_INTERPRETER=other exec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    first = site.ensure()
+
+    second = site.ensure(interpreter=str(other))
+
+    assert second.welcome.pid != first.welcome.pid
+    assert b"TIDEMILL_TEST_INTERPRETER=other" in Path(f"/proc/{second.welcome.pid}/environ").read_bytes()
+    assert site.ensure(interpreter=str(other)).welcome.pid == second.welcome.pid
