@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tidemill.cache.sweeping import Swept, sweep
 from tidemill.care.footprint import size_of_run
 from tidemill.config.paths import StatePaths
 from tidemill.history.reading import Reading
@@ -12,8 +13,10 @@ from tidemill.history.retention import EndedRun, history_size
 class Counting:
     """Removes nothing, and tells what would go."""
 
-    def __init__(self, reading: Reading, paths: StatePaths, *, is_file: bool) -> None:
+    def __init__(self, reading: Reading, paths: StatePaths, now: int, *, is_file: bool) -> None:
         self._paths = paths
+        self._now = now
+        self._swept = Swept()
         size, free = history_size(reading, is_file=is_file)
         runs = int(reading.rows("SELECT COUNT(*) FROM runs")[0][0]) if is_file else 0
         self._each = (size - free) // runs if runs else 0
@@ -43,6 +46,13 @@ class Counting:
     def sources(self, digests: Sequence[str], newest_version: int) -> list[str]:
         """Return all of them."""
         return list(digests)
+
+    def cached(self, unused_since: int | None) -> Swept:
+        """Count it, without what an earlier call has counted."""
+        swept = sweep(self._paths.cache, self._now, unused_since, dry_run=True)
+        fresh = Swept(swept.records - self._swept.records, swept.size - self._swept.size, swept.kept)
+        self._swept = swept
+        return fresh
 
     def path(self, path: Path) -> int:
         """Count it."""

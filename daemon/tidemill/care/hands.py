@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tidemill.cache.sweeping import Swept
 from tidemill.history.retention import EndedRun
 
 
@@ -32,6 +33,10 @@ class Hand(Protocol):
 
     def sources(self, digests: Sequence[str], newest_version: int) -> list[str]:
         """Remove source texts from the history; return which went."""
+        ...
+
+    def cached(self, unused_since: int | None) -> Swept:
+        """Remove what tasks have computed before that is over or was not used since then."""
         ...
 
     def path(self, path: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 from tidemill.care.choosing import Choice
 from tidemill.care.hands import Hand
 from tidemill.care.leftovers import Leftovers, SourceFiles
-from tidemill.care.policy import LEAST_MOMENTS, SECOND, Policy
+from tidemill.care.policy import DAY, LEAST_MOMENTS, SECOND, Policy
 from tidemill.care.report import Report
 from tidemill.config.paths import StatePaths
 from tidemill.history import retention
@@ -15,6 +15,8 @@ from tidemill.history.retention import EndedRun
 
 EASE: Final = 0.95
 """What is too large is brought down to this share of its bound: the next run must not make it too large again."""
+UNUSED: Final = (30, 7, 1)
+"""Days that results kept for later calls were not used: what goes first, for it can be computed again."""
 MANY: Final = 100
 """Runs removed between two looks at the size, at most."""
 
@@ -46,6 +48,8 @@ class Pruning:
         self._free_before = hand.free()
         self._files = 0
         """Bytes that the files of runs take, since they were looked through."""
+        self._cached = 0
+        """Bytes of what tasks have computed before."""
 
     def prune(self) -> Report:
         """Remove everything that goes."""
@@ -55,6 +59,7 @@ class Pruning:
         if cutoff is not None:
             self._remove_moments(cutoff)
         self._remove_leftovers()
+        self._remove_cached(self._policy.cutoff(False, self._now))
         self._fit()
         self._remove_versions()
         self.report.freed += max(0, self._hand.free() - self._free_before)
@@ -87,6 +92,12 @@ class Pruning:
         self.report.freed += freed
         self._files = self._leftovers.size - freed
 
+    def _remove_cached(self, unused_since: int | None) -> None:
+        swept = self._hand.cached(unused_since)
+        self.report.cached += swept.records
+        self.report.freed += swept.size
+        self._cached = swept.kept
+
     def _remove_versions(self) -> None:
         versions, newest_run = retention.unused_versions(self._reading)
         self.report.versions = self._hand.versions(versions, newest_run)
@@ -100,6 +111,9 @@ class Pruning:
         most = self._policy.max_size
         if most is not None and self._size() > most:
             enough = round(most * EASE)
+            for days in UNUSED:
+                if self._size() > enough:
+                    self._remove_cached(self._ago(days * DAY))
             for faults in (False, True):
                 self._shorten(self._choice.oldest(faults=faults), enough)
             if self._size() > enough:
@@ -126,7 +140,7 @@ class Pruning:
 
     def _size(self) -> int:
         size, _ = retention.history_size(self._reading, is_file=self._is_file)
-        return max(0, size - self._hand.free()) + max(0, self._files)
+        return max(0, size - self._hand.free()) + max(0, self._files) + self._cached
 
     def _ago(self, seconds: float) -> int:
         return self._now - round(seconds * SECOND)

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from tidemill.cache.sweeping import Swept, sweep
 from tidemill.care.footprint import remove_run_files
 from tidemill.config.paths import StatePaths
 from tidemill.history.reading import Reading
@@ -55,16 +56,20 @@ class Removing:
         recording: Recording,
         reading: Reading,
         paths: StatePaths,
+        now: int,
         *,
         is_file: bool,
         rest: Callable[[float], bool],
+        forget_texts: Callable[[Collection[str]], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recording = recording
         self._reading = reading
         self._paths = paths
+        self._now = now
         self._is_file = is_file
         self._rest = rest
+        self._forget_texts = forget_texts
         self._monotonic = monotonic
         self._settled: list[str] = []
         """Runs whose files are gone, which is not noted yet."""
@@ -115,7 +120,12 @@ class Removing:
 
     def sources(self, digests: Sequence[str], newest_version: int) -> list[str]:
         """Remove them."""
+        self._forget_texts(digests)
         return [gone for few in _portions(digests) for gone in self._remove_sources(few, newest_version)]
+
+    def cached(self, unused_since: int | None) -> Swept:
+        """Remove it."""
+        return sweep(self._paths.cache, self._now, unused_since)
 
     def path(self, path: Path) -> int:
         """Remove it."""

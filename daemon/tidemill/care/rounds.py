@@ -1,6 +1,6 @@
 """A round through the state directory: one that removes, and one that only tells what it would remove."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -26,16 +26,18 @@ def prune(
     *,
     rest: Callable[[float], bool],
     is_busy: Callable[[str], bool] = lambda _: False,
+    forget_texts: Callable[[Collection[str]], None] = lambda _: None,
     reserve: int = RESERVE,
 ) -> Report:
     """Remove what the policy does not keep, and give the room back; *now* is in microseconds.
 
     *rest* is called between two slices with the seconds to wait, and tells whether to end; what was done until then
-    is reported. *is_busy* tells of an id whether the run still has a process.
+    is reported. *is_busy* tells of an id whether the run still has a process; *forget_texts* is told the hashes of
+    source texts before they go.
     """
     is_file = _is_file(address)
     with closing(open_reading(address)) as reading:
-        hand = Removing(recording, reading, paths, is_file=is_file, rest=rest)
+        hand = Removing(recording, reading, paths, now, is_file=is_file, rest=rest, forget_texts=forget_texts)
         report = Report()
         try:
             finished = hand.finish()
@@ -55,7 +57,7 @@ def foresee(address: str | Path, paths: StatePaths, policy: Policy, now: int) ->
     """Tell what a pruning would remove; sizes are estimates."""
     is_file = _is_file(address)
     with closing(open_reading(address)) as reading:
-        hand = Counting(reading, paths, is_file=is_file)
+        hand = Counting(reading, paths, now, is_file=is_file)
         return Pruning(hand, reading, paths, policy, now, is_file=is_file, dry_run=True).prune()
 
 

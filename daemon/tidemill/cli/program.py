@@ -31,9 +31,11 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "result": "Print what a run or a task returned.",
         "cancel": "End runs that are going or waiting.",
         "retry": "Run the failed tasks of a run again.",
+        "stats": "Tell how flows do: successes, durations, waits.",
     },
     "Care": {
         "init": "Make a folder to begin with.",
+        "prune": "Remove what is too old, too many or too large.",
         "backup": "Copy the history to a file, and verify the copy.",
         "config": "Print each setting and where it came from.",
         "completion": "Print the completion script of a shell.",

@@ -25,6 +25,7 @@ _LEADS = {
     "paused": "did not run at {at}",
     "broken": "could not run at {at}",
 }
+_WITH_RUN = frozenset({"ran", "late"})
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -134,14 +135,10 @@ def _unscheduled(flow: Mapping[str, Any]) -> str:
 
 def _of_row(row: Mapping[str, Any], at: datetime) -> Answer:
     """Return what the ledger says; its reasons are whole."""
-    outcome = str(row["outcome"])
-    return Answer(
-        at,
-        outcome,
-        _LEADS.get(outcome, f"{outcome} {{at}}").format(at=_shown(at)),
-        str(row["reason"] or ""),
-        row["run"],
-    )
+    outcome, reason = str(row["outcome"]), str(row["reason"] or "")
+    if outcome in _WITH_RUN and row["run"] is None:
+        reason += f"{'; ' if reason else ''}its run was removed since, as old runs are (retention in the settings)"
+    return Answer(at, outcome, _LEADS.get(outcome, f"{outcome} {{at}}").format(at=_shown(at)), reason, row["run"])
 
 
 def _ahead(invocation: Invocation, flow: Mapping[str, Any], at: datetime, now: datetime) -> Answer:

@@ -84,6 +84,15 @@ class Reader:
             raise NotFound(f"the history has no source text {reference}")
         return bytes(rows[0][0]).decode("utf-8", "replace")
 
+    def statistics(self, since: datetime, flow: str | None = None) -> list[Record]:
+        """Return how the runs of each flow did, or of one, that were queued since *since* and have ended."""
+        from tidemill.history import statistics
+
+        if flow is None:
+            return statistics.of_flows(self._reading, to_micros(since))
+        flow_id = self._flow_id(flow)
+        return [] if flow_id is None else [statistics.of_flow(self._reading, flow_id, flow, to_micros(since))]
+
     def counts(self) -> Record:
         """Return how many flows there are and runs go on, and what is wrong with flow files."""
         flows, paused = self._reading.rows(queries.COUNT_FLOWS)[0]

@@ -23,6 +23,7 @@ from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.scheduler.moments import DueMoment, portions
+from tidemill.service.caretaking import Caretaking
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
 from tidemill.service.first_try import FirstTry
@@ -153,6 +154,14 @@ async def serve(
         holders={flow.name: flow.file for flow in known if flow.file},
         ignore=[paths.root],
     )
+    caretaking = Caretaking(
+        recorder,
+        settings.places.database_url or paths.database,
+        paths,
+        lambda: daemon.settings.retention,
+        is_busy=lambda uid: dispatcher.find(uid) is not None,
+        forget_texts=enrolment.forget_texts,
+    )
     daemon = Daemon(
         settings,
         paths,
@@ -166,6 +175,7 @@ async def serve(
         timekeeper=timekeeper,
         slots=slots,
         start_due=starter.soon,
+        caretaking=caretaking,
     )
     control = ControlServer(
         paths.control_socket,
@@ -197,6 +207,7 @@ async def serve(
             starter.open()
             hooks.open()
             heartbeat.start()
+            caretaking.start()
             settle()
             notifier.ready(daemon.summary())
             on_ready()
@@ -208,6 +219,7 @@ async def serve(
     finally:
         heartbeat.stop()
         clock.stop()
+        await caretaking.stop()
         await asyncio.to_thread(catalog.stop)
         await control.close()
         watch.close()

@@ -24,6 +24,7 @@ from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewRun, StoredRun
 from tidemill.history.writing import Writer
 from tidemill.limits.telling import shown
+from tidemill.service.caretaking import Caretaking
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
@@ -67,12 +68,14 @@ class Daemon:
         timekeeper: Timekeeper,
         slots: RunSlots,
         start_due: Callable[[], None],
+        caretaking: Caretaking,
     ) -> None:
         self.settings = settings
         self.paths = paths
         self.roster = roster
         self.dispatcher = dispatcher
         self.waiters = waiters
+        self.caretaking = caretaking
         self.stop_request: StopRequest | None = None
         self.stopping = asyncio.Event()
         self.exit_code = 0

@@ -1,7 +1,7 @@
 """From a changed folder to flows that are scheduled: the roster, the history and the clock, in this order."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +89,10 @@ class Enrolment:
         await self._recording.perform(lambda _: None)
         while self.pending:
             await self._recording.perform(lambda _: None)
+
+    def forget_texts(self, digests: Collection[str]) -> None:
+        """Take these texts for not recorded: they are about to be removed, and may be needed again one day."""
+        self._sources_kept.difference_update(digests)
 
     async def drop_absent(self, known: Iterable[str]) -> None:
         """Take flows out of the history's catalog that left the folder while no daemon watched."""

@@ -4,14 +4,18 @@ import os
 import sqlite3
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from care_lab import DAYS, World
+from tidemill.cache.folder import CacheFolder
+from tidemill.cache.records import CacheRecord
 from tidemill.care import removing, rounds
 from tidemill.care.policy import DAY
 from tidemill.care.removing import Removing
 from tidemill.domain.outcomes import Outcome, Trigger
+from tidemill.domain.results import ResultInfo
 from tidemill.domain.schedules import ScheduleSpec
 from tidemill.domain.states import State
 from tidemill.history.records import NewOccurrence, NewRun
@@ -293,6 +297,45 @@ def test_texts_that_no_run_was_made_of_any_more_go_from_history_and_disk(world):
     left = {path.name[:1] for path in (world.paths.root / "sources").rglob("*") if path.is_file()}
     assert left == {"b", "c", "e"}
     assert world.lab.write(lambda w: len(w.rows("SELECT hash FROM sources"))) == 2
+
+
+# What tasks have computed before
+
+
+BIG = ResultInfo("history", None, 2, "42", "json", "4" * 5000)
+
+
+def keep_cached(world: World, key: str, unused: float) -> Path:
+    """Keep a result for later calls that was last used some days ago."""
+    folder = CacheFolder(world.paths.cache)
+    folder.keep(key, CacheRecord(key, 0, None, "nightly", "a000000000", "load", BIG))
+    path = folder._path(key)
+    at = round(world.now - unused * DAYS) * 1000
+    os.utime(path, ns=(at, at))
+    return path
+
+
+def test_what_was_not_used_for_as_long_as_runs_are_kept_is_computed_again(world):
+    world.run("b000000000", age=1)
+    old, young = keep_cached(world, "old", 40), keep_cached(world, "young", 5)
+
+    report = world.prune(keep_for=30 * DAY)
+
+    assert report.cached == 1
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_what_can_be_computed_again_goes_before_any_run(world):
+    for number in range(5):
+        world.run(f"a{number:09}", age=5 - number)
+    kept = [keep_cached(world, str(number), 2) for number in range(20)]
+    size = world.foresee().size
+
+    report = world.prune(max_size=size - 50_000)
+
+    assert (report.runs, report.cached) == (0, 20)
+    assert not any(path.exists() for path in kept)
 
 
 # The ledger and the file

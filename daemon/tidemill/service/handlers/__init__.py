@@ -6,7 +6,7 @@ from typing import Final
 from tidemill.control.protocol import Message
 from tidemill.control.requests import Request
 from tidemill.service.daemon import Daemon
-from tidemill.service.handlers import adopt, cancel, pause, ping, reload, resume, retry, run, status, stop, wait
+from tidemill.service.handlers import adopt, cancel, pause, ping, prune, reload, resume, retry, run, status, stop, wait
 
 Answer = Callable[[Daemon, Request], Awaitable[Message]]
 
@@ -15,6 +15,7 @@ VERBS: Final[Mapping[str, Answer]] = {
     "cancel": cancel.answer,
     "pause": pause.answer,
     "ping": ping.answer,
+    "prune": prune.answer,
     "reload": reload.answer,
     "resume": resume.answer,
     "retry": retry.answer,
