@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tidemill.authoring.conditions import parse_condition
 from tidemill.authoring.hooks import NO_HOOKS, TASK_HOOKS, Hook, parse_hooks
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
 from tidemill.authoring.options import check_names, parse_run_name, parse_tags
@@ -79,7 +78,7 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
         tags=parse_tags(options.get("tags"), owner),
         version=None if options.get("version") is None else str(options["version"]),
         depends_on=_dependencies(options.get("depends_on")),
-        condition=parse_condition(options.get("condition"), owner),
+        condition=_condition(options.get("condition"), owner),
         retry=policy,
         timeout=timeout,
         keeping=parse_keeping(options, owner),
@@ -87,6 +86,14 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
         run_name=parse_run_name(options.get("task_run_name"), f"task_run_name of {owner}"),
         hooks=parse_hooks(options, TASK_HOOKS, owner),
     )
+
+
+def _condition(given: Any, owner: str) -> Any:
+    if given is None:
+        return None
+    from tidemill.authoring.conditions import parse_condition
+
+    return parse_condition(given, owner)
 
 
 def _caching(options: Mapping[str, Any], owner: str) -> Any:

@@ -19,7 +19,7 @@ from tidemill.engine.invocation import carry, carry_awaiting
 from tidemill.engine.invoking import ASYNC, GENERATOR, Shield
 from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Run
-from tidemill.engine.staging import code_of
+from tidemill.engine.task_code import code_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.results import ErrorInfo
@@ -12,17 +12,19 @@ from tidemill.engine.failures import describe
 from tidemill.engine.graph import Graph, Node
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invocation import advance
-from tidemill.engine.mapped_run import Item, MappedRun, finished_length
 from tidemill.engine.places import places_in
 from tidemill.engine.pool import Call
 from tidemill.engine.readiness import Readiness
 from tidemill.engine.recording import end
 from tidemill.engine.resuming import take_over
 from tidemill.engine.run import Run
-from tidemill.engine.staging import code_of
 from tidemill.engine.supply import Supply
+from tidemill.engine.task_code import code_of
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
 from tidemill.limits.turns import Turn
+
+if TYPE_CHECKING:
+    from tidemill.engine.mapped_run import Item, MappedRun
 
 
 class GraphRun:
@@ -66,6 +68,9 @@ class GraphRun:
         if not node.mapped:
             take_over(task_run, reading=False)
             return
+        # Most graphs map nothing.
+        from tidemill.engine.mapped_run import MappedRun, finished_length
+
         length = finished_length(task_run)
         if length is not None and take_over(task_run, reading=False):
             items = MappedRun(node, task_run, length)
@@ -123,6 +128,8 @@ class GraphRun:
 
     def _expand(self, node: Node) -> list[Call]:
         """Find out what the items of a mapped node are, and let the first ones begin."""
+        from tidemill.engine.mapped_run import MappedRun
+
         task_run, supply = self.task_runs[node.index], self._supply
         try:
             columns, shared = supply.columns(node), supply.arguments(node)
@@ -146,7 +153,7 @@ class GraphRun:
             return self._settle(node)
         return [partial(self._perform, self._carry_item, mapped, None)] * min(self._run.pool.limit, mapped.length)
 
-    def _carry_item(self, mapped: MappedRun, item: Item | None, *, leads: bool = False) -> list[Call]:
+    def _carry_item(self, mapped: "MappedRun", item: "Item | None", *, leads: bool = False) -> list[Call]:
         """Carry one item of a mapped node, the next if none is given, to its next wait or to its end.
 
         After the next, or one that *leads*, another one follows.

@@ -9,7 +9,6 @@ import msgspec
 from tidemill.authoring.flows import Flow
 from tidemill.authoring.signatures import MISSING, Parameter
 from tidemill.authoring.tasks import definition_of
-from tidemill.domain.conditions import Condition
 from tidemill.domain.errors import DefinitionError, ParameterError
 from tidemill.domain.hooks import OWED_HOOKS
 from tidemill.domain.manifests import FlowManifest, ParameterManifest, Problem, TaskManifest
@@ -96,8 +95,8 @@ def _task(node: Node) -> TaskManifest:
 
 
 def _condition(condition: Any) -> str:
-    if condition is None or isinstance(condition, Condition):
-        return str(condition or Condition.ALL_SUCCEEDED)
+    if condition is None or isinstance(condition, str):
+        return str(condition or "all_succeeded")
     return f"{getattr(condition, '__name__', type(condition).__name__)}()"
 
 

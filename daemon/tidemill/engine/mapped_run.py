@@ -11,8 +11,8 @@ from tidemill.domain.states import State
 from tidemill.engine.graph import Node
 from tidemill.engine.recording import end
 from tidemill.engine.resuming import Later, drop_value, has_finished, take_over, value_of
+from tidemill.engine.supply import Ended
 from tidemill.engine.task_run import TaskRun, execute_elsewhere
-from tidemill.engine.upstream import Ended, refusal
 
 NOTHING: Final[Mapping[str, Any]] = {}
 _DEPTH: Final = 20
@@ -78,6 +78,8 @@ class MappedRun:
         if (run.earlier or run.finished) and take_over(item, reading=False):
             return item
         if self._upstream is not None:
+            from tidemill.engine.upstream import refusal
+
             refused = refusal(run, name, self.node.condition, self._upstream(place))
             if refused is not None:
                 end(item, *refused)

@@ -9,7 +9,6 @@ from tidemill.engine.recording import end
 from tidemill.engine.run import Run
 from tidemill.engine.supply import Supply
 from tidemill.engine.task_run import TaskRun
-from tidemill.engine.upstream import refusal
 
 
 class Readiness:
@@ -76,6 +75,9 @@ class Readiness:
         if any(supply.items[index].length for index in supply.in_step(node)):
             # The items of one that takes those of another in step are asked for themselves.
             return True
+        # Most graphs ask nothing.
+        from tidemill.engine.upstream import refusal
+
         refused = refusal(self._run, node.name, node.condition, supply.upstream(node))
         if refused is None:
             return True

@@ -1,4 +1,4 @@
-"""The code of a task: a function as it is, a class with its ``setup`` and ``teardown`` around its work."""
+"""The code of a class of tasks that has a ``setup`` or a ``teardown`` around its work."""
 
 import types
 from collections.abc import Callable
@@ -11,13 +11,6 @@ from tidemill.domain.errors import DefinitionError
 from tidemill.engine.failures import describe
 from tidemill.engine.invoking import ASYNC, kind_of
 from tidemill.engine.run import Run
-
-
-def code_of(task: Task) -> Callable[..., Any]:
-    """Return what is called for *task*, or refuse methods that do not go together."""
-    if type(task) is Task or not any(callable(getattr(task, name, None)) for name in ("setup", "teardown")):
-        return task.fn
-    return Staged(task)
 
 
 class Staged:

@@ -1,15 +1,26 @@
 """What the nodes of a graph are given: arguments, elements to be mapped over, and what they depend on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tidemill.authoring.conversion import convert
 from tidemill.authoring.mapping import items_of
+from tidemill.domain.results import ErrorInfo
+from tidemill.domain.states import State
 from tidemill.engine.graph import Graph, Node, same_length
 from tidemill.engine.places import FromRun, Place, fill_places
 from tidemill.engine.resuming import value_of
 from tidemill.engine.task_run import TaskRun
-from tidemill.engine.upstream import Ended
+
+
+class Ended(NamedTuple):
+    """A task has ended that another one depends on."""
+
+    task: str
+    name: str
+    """What it is called in the run: the task's name, or that of an item of a mapped one."""
+    state: State
+    failure: ErrorInfo | None
 
 
 class Results(Sequence[Any]):

@@ -10,19 +10,10 @@ from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import Invocation, Steps, advance
 from tidemill.engine.run import Run
+from tidemill.engine.supply import Ended
 
 _CAUSE: Final = "not run, because task "
 _SHOWN: Final = 5
-
-
-class Ended(NamedTuple):
-    """A task has ended that another one depends on."""
-
-    task: str
-    name: str
-    """What it is called in the run: the task's name, or that of an item of a mapped one."""
-    state: State
-    failure: ErrorInfo | None
 
 
 class Refusal(NamedTuple):

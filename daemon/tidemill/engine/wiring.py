@@ -8,11 +8,10 @@ from tidemill.authoring.naming import as_identifier
 from tidemill.authoring.parameters import Parameter as FlowParameter
 from tidemill.authoring.signatures import Parameter
 from tidemill.authoring.tasks import Task, definition_of, signature_of
-from tidemill.domain.conditions import NEED_SOMETHING, Condition
 from tidemill.domain.errors import DefinitionError
 from tidemill.engine.places import stood_for
 from tidemill.engine.scope import Scope
-from tidemill.engine.staging import code_of
+from tidemill.engine.task_code import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,13 +56,19 @@ def _wire(task: Task, scope: Scope) -> Wiring:
     for needed in [*declared, *wiring.feeds.values()]:
         wiring.needs[id(needed)] = needed
     code_of(task)
-    condition = definition.options.condition
-    if not wiring.needs and isinstance(condition, Condition) and condition in NEED_SOMETHING:
+    if not wiring.needs and definition.options.condition is not None:
+        _check_condition(definition.options.condition, owner)
+    return wiring
+
+
+def _check_condition(condition: Any, owner: str) -> None:
+    from tidemill.domain.conditions import NEED_SOMETHING, Condition
+
+    if isinstance(condition, Condition) and condition in NEED_SOMETHING:
         raise DefinitionError(
             f"{owner} has the condition {condition} and depends on nothing, so it would never run: name what it"
             " depends on with depends_on"
         )
-    return wiring
 
 
 def _wire_bound(wiring: Wiring) -> None:
