@@ -141,6 +141,11 @@ def test_of_two_hundred_items_a_retry_runs_the_three_that_failed(daemon, style):
     items = [task for task in retried["tasks"] if task["name"].startswith("item" if style is FUNCTION else "item[")]
     assert Counter(task["state"] for task in items) == {"cached": 197, "completed": 3}
     assert daemon.json("result", retried["id"])["value"] == sum(n * n for n in range(200))
+    if style is GRAPH:
+        told = daemon.cli("retry", failed["id"], "--from", "item[5]", "--wait").stderr.splitlines()
+        assert ledger(daemon) == ["5"]
+        assert told[1:3] == ["runs again although finished: item[5], total", "takes over: 200 finished tasks"]
+        assert "did you mean 'item'" in daemon.cli("retry", "last", "--from", "item[200]", check=4).stderr
 
 
 SLOW = """

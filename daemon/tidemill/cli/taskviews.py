@@ -10,7 +10,7 @@ from tidemill.cli.phrasing import absolute, duration, moment
 from tidemill.cli.states import LIVE, NAMES, state_cell
 from tidemill.cli.tables import Cell, Column, print_table
 from tidemill.cli.terminal import say
-from tidemill.domain.naming import base_name
+from tidemill.domain.naming import base_name, mapped_among
 
 Record = dict[str, Any]
 Row = list[Cell | str | None]
@@ -51,7 +51,7 @@ def choose(tasks: Iterable[Record], name: str | None, states: Sequence[str]) -> 
 
 def without_mapped(tasks: Sequence[Record]) -> list[Record]:
     """Return the task runs without those of mapped tasks whose items are there too: they only sum those up."""
-    mapped = {base_name(task["name"]) for task in tasks if base_name(task["name"]) != task["name"]}
+    mapped = mapped_among(task["name"] for task in tasks)
     return [task for task in tasks if task["name"] not in mapped]
 
 

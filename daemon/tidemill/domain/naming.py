@@ -19,3 +19,8 @@ def base_name(name: str) -> str:
     """Return the name of the task that the item ``task[3]`` of a mapping belongs to; any other name as it is."""
     stem, _, number = name.removesuffix("]").rpartition("[")
     return stem if stem and name.endswith("]") and number.isdigit() else name
+
+
+def mapped_among(names: Iterable[str]) -> set[str]:
+    """Return the names of the mapped tasks whose items are among *names*: what bears them only sums the items up."""
+    return {base_name(name) for name in names if base_name(name) != name}

@@ -31,7 +31,8 @@ class Restart:
             own = (*task.within, task.index)
             # A sub-flow inside of which something runs again is called again itself.
             return own >= self.path or own == self.path[: len(own)]
-        if task.name in self.tasks or base_name(task.name) in self.tasks:
+        if task.name in self.tasks or base_name(task.name) in self.tasks or task.name == base_name(self.task):
+            # The last: of a mapped task one of whose items runs again, the whole is made anew.
             return True
         return bool(task.within) or (base_name(task.name) not in self.kept and task.name not in self.kept)
 

@@ -1,13 +1,13 @@
 """What a retry takes over, what it runs again and what may surprise, judged before anything is recorded."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidemill.domain.errors import NotFound, Refused
 from tidemill.domain.marks import has_changed
-from tidemill.domain.naming import base_name
+from tidemill.domain.naming import base_name, mapped_among
 from tidemill.domain.restarts import Restart, restart_graph
 from tidemill.domain.states import State
 from tidemill.history.records import StoredRun
@@ -42,7 +42,7 @@ class RetryPlan:
             "attempt": self.parent.attempt + 1,
             "from": self.restart.task if self.restart else None,
             "again": [{"name": name, "tasks": count} for name, count in self.again.items()],
-            "taken_over": len(self.past),
+            "taken_over": len(_own_names(self.past)),
             "warnings": list(self.warnings),
         }
 
@@ -81,14 +81,32 @@ async def plan_retry(daemon: Daemon, uid: str, begin: str | None) -> RetryPlan:
     again: Counter[str] = Counter()
     if restart is not None:
         before = await daemon.ask(lambda writer: writer.load_past(parent.uid))
-        again.update(base_name(each.task.name) for each in before if restart.covers(each.task))
+        names = _own_names(each for each in before if restart.covers(each.task))
+        again.update(name if name == begin else base_name(name) for name in sorted(names, key=_place_in(restart)))
     return RetryPlan(uid, parent, flow, restart, tuple(past), dict(again), tuple(_warnings(flow, parent, past)))
 
 
 async def _restart(daemon: Daemon, flow: KnownFlow, parent: StoredRun, begin: str) -> Restart:
     if flow.manifest.style != "function":
-        return restart_graph(flow.manifest.tasks, begin)
+        restart = restart_graph(flow.manifest.tasks, begin)
+        if begin not in (task.name for task in flow.manifest.tasks):
+            # One item of a mapped task; only the history knows how many there were.
+            await daemon.ask(lambda writer: writer.first_place(parent.uid, begin))
+        return restart
     return Restart(begin, path=await daemon.ask(lambda writer: writer.first_place(parent.uid, begin)))
+
+
+def _own_names(past: Iterable[Past]) -> list[str]:
+    """Return the names of tasks, without those that only sum up their items."""
+    names = [each.task.name for each in past]
+    mapped = mapped_among(names)
+    return [name for name in names if name not in mapped]
+
+
+def _place_in(restart: Restart) -> Callable[[str], int]:
+    """Return the order in which tasks are told: of a graph its own; stable, so that others stay as they came."""
+    places = {name: place for place, name in enumerate(restart.tasks)}
+    return lambda name: places.get(name, places.get(base_name(name), len(places)))
 
 
 def _refuse_live(daemon: Daemon, asked: str, uid: str) -> None:

@@ -50,6 +50,7 @@ def test_all_items_of_a_mapped_task_run_again_or_the_one_that_is_named():
         "join[1]",
     ]
     assert again(restart_graph(DIAMOND, "left[3]"), "left[0]", "left[3]", "right[0]", "join") == ["left[3]", "join"]
+    assert again(restart_graph(DIAMOND, "left[3]"), *ALL) == ["left", "join"]
 
 
 def test_what_a_task_called_itself_runs_again_when_that_task_does():
