@@ -8,14 +8,12 @@ from tidemill.authoring.cache_policies import (
     NONE,
     RUN_ID,
     TASK_SOURCE,
-    CacheKeyFnPolicy,
-    CachePolicy,
-    CompoundCachePolicy,
     FlowParameters,
     Inputs,
     RunId,
     TaskSource,
 )
+from tidemill.authoring.cache_policy import CacheKeyFnPolicy, CachePolicy, CompoundCachePolicy
 
 __all__ = [
     "DEFAULT",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidemill.authoring.cache_policies import DEFAULT, NO_CACHE, CacheKeyFnPolicy, CachePolicy, NoCache
+from tidemill.authoring.cache_policies import DEFAULT, NO_CACHE
+from tidemill.authoring.cache_policy import CacheKeyFnPolicy, CachePolicy, NoCache
 from tidemill.authoring.retries import seconds
 from tidemill.domain.errors import DefinitionError
 

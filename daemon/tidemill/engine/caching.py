@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill.authoring.cache_policies import check_key
+from tidemill.authoring.cache_policy import check_key
 from tidemill.authoring.caching import Caching
 from tidemill.authoring.context import get_run_logger
 from tidemill.authoring.isolation import IsolationLevel

@@ -49,7 +49,7 @@ class TaskTransaction(Transaction):
     def begin_again(self, error: BaseException | None) -> None:
         """Undo what a failed attempt called, and be the transaction of the next one."""
         self.rollback(error)
-        self.state, self.failure = TransactionState.ACTIVE, None
+        self.state, self.failure, self._is_closed = TransactionState.ACTIVE, None, False
         self.children, self._values = [], {}
 
     def write(self, event: Event) -> None:

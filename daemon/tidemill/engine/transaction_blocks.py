@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-from tidemill.authoring.cache_policies import check_key, parse_isolation
+from tidemill.authoring.cache_policy import check_key, parse_isolation
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, CURRENT_TRANSACTION
 from tidemill.authoring.isolation import CommitMode, IsolationLevel
 from tidemill.authoring.naming import did_you_mean

@@ -60,6 +60,8 @@ class Transaction:
         """Something inside has failed: it will be rolled back."""
         self.teller = teller
         self._is_announced = False
+        self._is_closed = False
+        """It is being decided, and what ends now comes too late to be part of it."""
         self._values: dict[str, Any] = {}
         self._staged: Any = None
         self._lock: threading.Lock = threading.Lock() if parent is None else parent._lock
@@ -129,7 +131,7 @@ class Transaction:
     def add_child(self, child: "Transaction") -> bool:
         """Take over the responsibility for *child*; False when this one is decided already."""
         with self._lock:
-            if self.is_over:
+            if self._is_closed:
                 return False
             self.children.append(child)
             return True
@@ -146,6 +148,9 @@ class Transaction:
         """
         if self.is_over:
             return False
+        with self._lock:
+            for part in self._open_parts():
+                part._is_closed = True
         try:
             for part in self._open_parts():
                 for hook in part.on_commit_hooks:
@@ -189,7 +194,7 @@ class Transaction:
         with self._lock:
             if self.is_over:
                 return
-            self.state = TransactionState.ROLLED_BACK
+            self.state, self._is_closed = TransactionState.ROLLED_BACK, True
         self.failure = reason
         for hook in reversed(self.on_rollback_hooks):
             try:

@@ -15,11 +15,9 @@ from tidemill.authoring.cache_policies import (
     NONE,
     RUN_ID,
     TASK_SOURCE,
-    CacheKeyFnPolicy,
-    CachePolicy,
-    CompoundCachePolicy,
     task_input_hash,
 )
+from tidemill.authoring.cache_policy import CacheKeyFnPolicy, CachePolicy, CompoundCachePolicy
 from tidemill.authoring.caching import Caching, parse_caching
 from tidemill.authoring.isolation import IsolationLevel
 from tidemill.authoring.source_text import source_hash
@@ -145,6 +143,7 @@ def test_a_policy_of_the_author_s_own_may_be_made_in_any_way():
 
     assert key(mine) == "2026-11"
     assert key(mine + INPUTS, {"x": 1}) == key(INPUTS + Monthly("2026-11-01"), {"x": 1})
+    assert key(mine + Monthly("2026-12-01")) != key(mine + Monthly("2026-11-01"))
     assert mine.configure(key_storage="there").day == "2026-11-22"
     with pytest.raises(NotImplementedError, match="compute_key"):
         key(CachePolicy())
