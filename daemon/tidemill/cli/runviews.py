@@ -58,6 +58,7 @@ def _facts(run: Record, now: datetime) -> list[tuple[str, Cell | str | None]]:
         ("waits", run.get("waiting")),
         ("trigger", run["trigger"] + _origin(run)),
         ("attempt", _attempt(run)),
+        ("retried", f"by {run['retried_by']}" if run.get("retried_by") else None),
         ("parameters", parameters),
         ("due", exact(moment(run["scheduled_for"]), now)),
         ("queued", exact(moment(run["queued_at"]), now)),

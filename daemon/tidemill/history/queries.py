@@ -59,6 +59,8 @@ ATTEMPTS: Final = (
     " ORDER BY idx, attempt"
 )
 
+RETRY_OF: Final = "SELECT uid FROM runs WHERE parent_id = :run_id AND trigger = 'retry' ORDER BY id DESC LIMIT 1"
+
 EVENTS: Final = "SELECT at, state, note FROM run_events WHERE run_id = :run_id ORDER BY seq"
 
 RESULTS: Final = (

@@ -164,6 +164,7 @@ class Reader:
         failed: dict[int, list[Row]] = {}
         for attempt in self._reading.rows(queries.ATTEMPTS, key):
             failed.setdefault(attempt[0], []).append(attempt)
+        retry = self._reading.rows(queries.RETRY_OF, key)
         own = next((found for found in self._reading.rows(queries.RESULTS, key) if found[0] < 0), None)
         return {
             **shapes.run(row),
@@ -171,6 +172,7 @@ class Reader:
             "events": shapes.events(row, self._reading.rows(queries.EVENTS, key)),
             "failure": shapes.error(row[12]),
             "note": row[14],
+            "retried_by": retry[0][0] if retry else None,
             "parent_task": row[17] if row[16] is not None else None,
             "result": None
             if own is None

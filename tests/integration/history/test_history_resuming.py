@@ -258,6 +258,8 @@ def test_a_run_has_one_retry_and_is_followed_to_its_last_attempt(lab):
 
     assert lab.write(lambda w: w.add_retry(run, None, ["a surprise"])) == key
     assert lab.write(lambda w: w.last_attempt("aaa0000000")) == "bbb0000000"
+    assert lab.read(lambda r: r.run_detail("aaa0000000"))["retried_by"] == "bbb0000000"
+    assert lab.read(lambda r: r.run_detail("bbb0000000"))["retried_by"] is None
     assert [event["note"] for event in lab.read(lambda r: r.run_detail("bbb0000000"))["events"]] == [None, "a surprise"]
     with pytest.raises(Refused, match="the run aaa0000000 is retried already, by the run bbb0000000"):
         lab.write(lambda w: w.add_retry(NewRun("ccc0000000", "nightly", NOON, parent="aaa0000000"), None, []))

@@ -58,6 +58,12 @@ def test_a_plain_retry_warns_of_what_may_surprise(tidemill, daemon, old):
     ]
 
 
+def test_a_run_that_was_retried_names_the_run_that_does(tidemill, add_run):
+    add_run("k3f0000000", state="failed", retried_by="new0000000")
+
+    assert "by new0000000" in tidemill("show", "k3f").out
+
+
 def test_a_retry_that_is_waited_for_warns_too(tidemill, talk, add_flow, add_run, old):
     add_flow("nightly")
     add_run("new0000000")
