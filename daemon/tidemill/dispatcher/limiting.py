@@ -4,7 +4,7 @@ The slots themselves are taken by the run processes, so the count here decides o
 anew at every look, from what processes hold; nothing is counted up and down.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from tidemill.dispatcher.queue import Lane
@@ -32,8 +32,8 @@ class Slots(Protocol):
     def draw(self, names: Sequence[str]) -> bool:
         """Take from the rates among *names*, for a run that starts now; tell whether they gave."""
 
-    def reason(self, names: Sequence[str]) -> str | None:
-        """Say why somebody who needs *names* waits."""
+    def reason(self, names: Sequence[str], coming: Mapping[str, Collection[str]]) -> str | None:
+        """Say why somebody who needs *names* waits, while runs are *coming* that were let go before."""
 
 
 class Limiter:
@@ -81,7 +81,9 @@ class Limiter:
 
     def reason(self, run: ActiveRun) -> str | None:
         """Say what *run* waits for."""
-        return self._slots.reason(self.lane_of(run))
+        names = self.lane_of(run)
+        coming = {name: [other.uid for lane, other in self._starting if name in lane] for name in names}
+        return self._slots.reason(names, coming)
 
     def end(self) -> None:
         """End a look: stand in line, among tasks and other programs, for those who were held back."""

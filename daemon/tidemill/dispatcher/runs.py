@@ -22,6 +22,8 @@ class ActiveRun:
     trigger: str = "manual"
     scheduled_for: int | None = None
     """The moment it was made for, in microseconds."""
+    schedule_id: int | None = None
+    """The schedule whose moment that is."""
     attempt: int = 1
     parent: str | None = None
     """The run it retries."""

@@ -1,6 +1,6 @@
 """Says in words who holds a limit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tidemill.domain.limits import Limit
@@ -10,21 +10,26 @@ from tidemill.limits.slots import Slots
 _MOST: Final = 5
 
 
-def reason(slots: Slots, names: Sequence[str]) -> str | None:
-    """Return why a run or a task waits that needs a slot of each of *names*; None if there is one of each."""
+def reason(slots: Slots, names: Sequence[str], coming: Mapping[str, Collection[str]] | None = None) -> str | None:
+    """Return why a run or a task waits that needs a slot of each of *names*; None if there is one of each.
+
+    *coming* are, by limit, the runs that were let go and do not hold their slots yet.
+    """
     limits = slots.limits
     for name in names:
         limit = limits.get(name)
         if limit is None:
             continue
-        held = slots.held(name)
+        runs = [Holder(0, run) for run in (coming or {}).get(name, ())]
+        held = slots.held(name) + len(runs)
         if limit.per_second is not None:
             if held >= limit.slots:
                 return f"waiting for a slot of limit {name!r} ({limit.per_second:g} a second, none is left)"
         elif held >= limit.slots:
-            return f"waiting for a slot of limit {name!r} ({held} of {limit.slots} held by {_who(slots.holders(name))})"
+            who = _who([*slots.holders(name), *runs])
+            return f"waiting for a slot of limit {name!r} ({held} of {limit.slots} held by {who})"
         elif slots.free(name) < 1:
-            return f"waiting for a slot of limit {name!r} ({held} of {limit.slots} held, the rest is kept for others)"
+            return f"waiting for a slot of limit {name!r} ({held} of {limit.slots} held, others come before)"
     return None
 
 

@@ -35,6 +35,6 @@ class RunSlots(Slots):
         rates = [name for name in names if name in limits and limits[name].per_second is not None]
         return not rates or self.take(rates, number=AHEAD) is not None
 
-    def reason(self, names: Sequence[str]) -> str | None:
-        """Say why somebody who needs *names* waits."""
-        return reason(self, names)
+    def reason(self, names: Sequence[str], coming: Mapping[str, Collection[str]]) -> str | None:
+        """Say why somebody who needs *names* waits, while runs are *coming* that were let go before."""
+        return reason(self, names, coming)

@@ -50,8 +50,8 @@ class PlainSlots:
             self.rates[name] -= 1
         return True
 
-    def reason(self, names):
-        return f"waiting for {' and '.join(names)}"
+    def reason(self, names, coming):
+        return f"waiting for {' and '.join(names)}, which {coming} take"
 
 
 class World:
@@ -158,7 +158,7 @@ def test_why_it_waits_is_noted_once(world):
     world.queue("b", "database")
     world.dispatcher.start_due()
 
-    assert world.noted == [("b", None, "waiting for database")]
+    assert world.noted == [("b", None, "waiting for database, which {'database': ['a']} take")]
 
 
 def test_a_run_that_needs_two_is_not_passed_by_for_ever(world):

@@ -176,6 +176,14 @@ def test_it_says_who_holds_what(slots):
     )
 
 
+def test_it_counts_those_who_were_let_go(slots):
+    slots.take(("database",), part="task save")
+
+    assert reason(slots, ("database",), {"database": ["m4q0000000"]}) == (
+        "waiting for a slot of limit 'database' (2 of 2 held by run k3fq8z2m5a (task save), run m4q0000000)"
+    )
+
+
 def test_it_says_that_a_rate_is_used_up(slots):
     slots.take(("api",), 3)
 
