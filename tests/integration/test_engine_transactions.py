@@ -376,3 +376,28 @@ def test_a_thousand_tasks_in_one_transaction(run):
     """)
 
     assert [task.state for task in record.of(TaskEnded)] == ["completed"] * 1000
+
+
+@pytest.mark.parametrize("opening", ["with", "async with"])
+def test_a_cancelled_async_flow_undoes_its_open_transactions(run, tmp_path, opening):
+    def cancel(pid, log):
+        wait_for_line(log, "in the middle")
+        os.kill(pid, signal.SIGTERM)
+
+    record = run(
+        f"""
+    import asyncio
+
+    @flow
+    async def etl():
+        {opening} transaction():
+            write("a")
+            print("in the middle", flush=True)
+            await asyncio.sleep(60)
+    """,
+        meanwhile=cancel,
+    )
+
+    assert record.state == "cancelled"
+    assert record.states() == {"write": "cancelled"}
+    assert not (tmp_path / "flows" / "a").exists()
