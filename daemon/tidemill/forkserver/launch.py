@@ -90,7 +90,7 @@ def _greet(path: Path) -> ForkserverClient | None:
     return client
 
 
-def _start(paths: StatePaths, log: Path, wanted: str, command: Sequence[str]) -> ForkserverClient:
+def _start(paths: StatePaths, log: Path, wanted: str, command: list[str]) -> ForkserverClient:
     pid = _spawn(command, log)
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
@@ -113,7 +113,7 @@ def _arguments(paths: StatePaths, preload: Sequence[str], wanted: str) -> list[s
     return arguments
 
 
-def _spawn(command: Sequence[str], log: Path) -> int:
+def _spawn(command: list[str], log: Path) -> int:
     """Start the server in a session of its own, with nothing open but its log."""
     environment = dict(os.environ)
     path = [str(_PACKAGE.parent), *filter(None, [environment.get("PYTHONPATH")])]
