@@ -1,7 +1,6 @@
 """What is said about an argument of ``.map()``, and what mapping means before a run has begun."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tidemill.authoring.parameters import Parameter
@@ -58,11 +57,16 @@ def wrappers_are_made() -> bool:
     return _Wrapper.are_made
 
 
-@dataclass(frozen=True, slots=True)
 class Mapped:
     """A task of a declared graph runs once for each element: of a list, or of what a task returns."""
 
-    source: Any
+    __slots__ = ("source",)
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"Mapped({self.source!r})"
 
 
 def unmapped(value: Any) -> Unmapped:

@@ -1,7 +1,7 @@
 """What the nodes of a graph are given: arguments, elements to be mapped over, and what they depend on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.authoring.conversion import convert
 from tidemill.authoring.mapping import items_of
@@ -11,6 +11,9 @@ from tidemill.engine.graph import Graph, Node, same_length
 from tidemill.engine.places import FromRun, Place, fill_places
 from tidemill.engine.resuming import value_of
 from tidemill.engine.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from tidemill.engine.mapped_run import MappedRun
 
 
 class Ended(NamedTuple):
@@ -37,27 +40,6 @@ class Results(Sequence[Any]):
         return self._read(place)
 
 
-class Items(Protocol):
-    """The items of a mapped task, of this attempt or of one before."""
-
-    @property
-    def length(self) -> int:
-        """How many there are."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Tell whether every one of them succeeded."""
-
-    def ended(self, place: int) -> Ended:
-        """Return how the item at *place* ended."""
-
-    def values(self) -> list[Any]:
-        """Return what all of them returned, in their order."""
-
-    def value(self, place: int) -> Any:
-        """Return what the item at *place* returned; None if it did not succeed."""
-
-
 class Supply:
     """Everything the nodes of a graph take from the run and from each other."""
 
@@ -66,7 +48,7 @@ class Supply:
         self._parameters = {**defaults, **parameters}
         self._nodes = graph.nodes
         self._task_runs = task_runs
-        self.items: dict[int, Items] = {}
+        self.items: dict[int, MappedRun] = {}
         """Of every mapped node that has some."""
 
     def arguments(self, node: Node) -> dict[str, Any]:
