@@ -20,6 +20,28 @@ class RunStarted(NamedTuple):
     boot_id: str
 
 
+class RunOrdered(NamedTuple):
+    """What the run process was told to do. From it, and what follows, a history that is lost is made again."""
+
+    at: int
+    flow: str
+    path: str
+    """The flow file's real path."""
+    trigger: str
+    scheduled_for: str | None
+    """ISO 8601, UTC."""
+    attempt: int
+    parent: str | None
+    """The id of the run that it retries."""
+    parameters: dict[str, Any]
+    version: str
+    """The name of the version it executes; empty where none was recorded."""
+    sources: dict[str, str]
+    """Real path of each text of the version to its hash."""
+    schedule: dict[str, Any] | None
+    """The schedule it was made for."""
+
+
 class RunNamed(NamedTuple):
     """The run has the name that the flow's ``flow_run_name`` makes of its parameters."""
 
@@ -115,7 +137,16 @@ class RunEnded(NamedTuple):
 
 
 OwnEvent = (
-    RunStarted | RunNamed | SubflowStarted | TaskStarted | TaskRetrying | TaskEnded | RunRetrying | RunNoted | RunEnded
+    RunStarted
+    | RunOrdered
+    | RunNamed
+    | SubflowStarted
+    | TaskStarted
+    | TaskRetrying
+    | TaskEnded
+    | RunRetrying
+    | RunNoted
+    | RunEnded
 )
 
 
@@ -136,6 +167,7 @@ Event = OwnEvent | OfSubflow
 
 EVENTS: Final[Mapping[str, type[OwnEvent]]] = {
     "run_started": RunStarted,
+    "run_ordered": RunOrdered,
     "run_named": RunNamed,
     "subflow_started": SubflowStarted,
     "task_started": TaskStarted,

@@ -48,6 +48,10 @@ class RunOrder:
     trigger: str = "manual"
     scheduled_for: str | None = None
     """ISO 8601, UTC."""
+    schedule: dict[str, Any] | None = None
+    """The schedule it was made for, as plain data."""
+    version: str = ""
+    """The name of the version it executes."""
     attempt: int = 1
     parent: str | None = None
     resume: tuple[FinishedTask, ...] = ()

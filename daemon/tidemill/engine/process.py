@@ -18,7 +18,7 @@ from tidemill.authoring.naming import did_you_mean
 from tidemill.domain.errors import DefinitionError, FlowFileError, NotFound, TidemillError
 from tidemill.domain.events import RunEnded, RunStarted, TaskEnded
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.runs import CRASH_HOOKS, RunOrder
+from tidemill.domain.runs import CRASH_HOOKS, RUN, RunOrder
 from tidemill.domain.states import State
 from tidemill.engine.calling import InPlace
 from tidemill.engine.capture import Capture, RunLog
@@ -34,6 +34,7 @@ from tidemill.engine.spawned import prepare_children
 from tidemill.engine.threads import adopt_threads
 from tidemill.engine.verdicts import Verdict, judge_interruption
 from tidemill.engine.warden import IGNORE, Call, set_handler
+from tidemill.journal.orders import told
 from tidemill.journal.processes import boot_id, start_time
 from tidemill.journal.writer import JournalWriter
 from tidemill.limits.here import HERE
@@ -55,6 +56,8 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     run.tell = capture.tell
     pid = os.getpid()
     journal.write(RunStarted(run.now(), pid, start_time(pid) or 0, boot_id()))
+    if order.purpose == RUN:
+        journal.write(told(order, run.now()))
     _listen_for_cancel(run)
     try:
         verdict = _carry_out(order, run)

@@ -5,6 +5,8 @@ import logging
 import os
 from collections.abc import Callable
 
+import msgspec
+
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.dispatcher.dispatcher import Dispatcher
@@ -34,6 +36,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
     if flow is None:
         raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
     state, shard = str(paths.root), run.uid[:2]
+    schedule = None if run.schedule_id is None else flow.schedules.get(run.schedule_id)
     return RunOrder(
         run=run.uid,
         flow=run.flow,
@@ -49,6 +52,8 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         parameters=run.parameters,
         trigger=run.trigger,
         scheduled_for=iso(run.scheduled_for),
+        schedule=None if schedule is None else msgspec.to_builtins(schedule),
+        version=flow.version,
         attempt=run.attempt,
         parent=run.parent,
         finished=run.finished,

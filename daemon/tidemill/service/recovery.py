@@ -102,6 +102,7 @@ def _active(stored: StoredRun, finished: str) -> ActiveRun:
         parameters=stored.parameters,
         trigger=stored.trigger,
         scheduled_for=stored.scheduled_for,
+        schedule_id=stored.schedule_id,
         attempt=stored.attempt,
         parent=stored.parent,
         finished=finished,

@@ -172,6 +172,7 @@ class Timekeeper:
             parameters=dict(flow.schedules[schedule_id].parameters),
             trigger=Trigger.SCHEDULE,
             scheduled_for=to_micros(verdict.moment),
+            schedule_id=schedule_id,
             priority=manifest.priority,
             timeout=manifest.timeout,
             limit=flow.limit,

@@ -9,6 +9,7 @@ from tidemill.domain.events import (
     RunEnded,
     RunNamed,
     RunNoted,
+    RunOrdered,
     RunRetrying,
     RunStarted,
     SubflowStarted,
@@ -23,6 +24,20 @@ ERROR = ErrorInfo("ValueError", "no\nsuch thing \u2028 ü", "Traceback…")
 RESULT = ResultInfo("history", None, 4, "null", "json", "null")
 SAMPLES = [
     RunStarted(1_700_000_000_000_000, 42, 1234, "b00t"),
+    RunOrdered(
+        1,
+        "nightly",
+        "/f/n.py",
+        "schedule",
+        "2026-11-22T02:00:00+00:00",
+        1,
+        None,
+        {"day": "ü"},
+        "0123456789ab",
+        {"/f/n.py": "ab12"},
+        {"kind": "every", "expression": "60", "parameters": {}},
+    ),
+    RunOrdered(1, "", "/f/n.py", "manual", None, 2, "k3f0000000", {}, "", {}, None),
     TaskStarted(1, 0, "extract", 1, 99),
     TaskStarted(1, 0, "extract", 1),
     TaskStarted(1, 0, "extract", 1, None, "extract of Monday", "k3f0000001"),
