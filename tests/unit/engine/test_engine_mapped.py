@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tidemill import Flow, allow_failure, flow, task, unmapped
 from tidemill.domain.errors import DefinitionError, Skip
@@ -328,3 +330,57 @@ def test_a_graph_called_in_a_flow_function_gives_the_items_results():
         return run.result("double"), run.result("double[1]")
 
     assert outer() == ([2, 4, 6], 4)
+
+
+OUTCOMES = ["completed", "failed", "skipped"]
+BEGINS = {
+    "all_succeeded": lambda above: above == "completed",
+    "none_failed": lambda above: above in ("completed", "skipped"),
+    "all_finished": lambda above: True,
+    "any_failed": lambda above: above == "failed",
+    "none_skipped": lambda above: above != "skipped",
+}
+
+
+def as_told(outcome):
+    if outcome == "failed":
+        raise ValueError("on purpose")
+    if outcome == "skipped":
+        raise Skip("on purpose")
+    return outcome
+
+
+def whole(ends):
+    """How a mapped task ends by its items."""
+    if "failed" in ends:
+        return "failed"
+    if "upstream_failed" in ends:
+        return "upstream_failed"
+    return "skipped" if ends and set(ends) == {"skipped"} else "completed"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(OUTCOMES), st.sampled_from(OUTCOMES)), max_size=6),
+    st.sampled_from(list(BEGINS)),
+    st.integers(1, 3),
+)
+def test_maps_in_step_end_item_by_item_as_the_model_says(items, condition, threads):
+    first = task(name="first")(as_told).map([above for above, _ in items])
+    second = task(name="second", condition=condition)(lambda x, outcome: as_told(outcome))
+
+    run = Flow("f", tasks=[second.map(first, outcome=[own for _, own in items])], max_workers=threads).run()
+
+    denied = {"failed": "upstream_failed", "skipped": "skipped"}
+    ends = [
+        own
+        if BEGINS[condition](above)
+        else denied[above]
+        if condition in ("all_succeeded", "none_failed")
+        else "skipped"
+        for above, own in items
+    ]
+    assert [str(run.tasks[f"second[{n}]"].state) for n in range(len(items))] == ends
+    assert str(run.tasks["first"].state) == whole([above for above, _ in items])
+    # Without items the task as a whole is asked, and what it maps over has completed.
+    assert str(run.tasks["second"].state) == (whole(ends) if items or condition != "any_failed" else "skipped")
