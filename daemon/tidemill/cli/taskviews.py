@@ -127,8 +127,7 @@ def counted(tasks: Iterable[Record]) -> dict[str, int]:
 
 def told_counts(found: Mapping[str, int]) -> str:
     """Return the numbers of tasks in each state as a person reads them: what went wrong comes first."""
-    ordered = sorted(found, key=lambda state: (_RANKS.get(state, 1), NAMES.index(state) if state in NAMES else 0))
-    return ", ".join(f"{found[state]} {state}" for state in ordered)
+    return ", ".join(f"{found[state]} {state}" for state in sorted(found, key=_order))
 
 
 def _print_counts(tasks: Sequence[Record]) -> None:
@@ -160,15 +159,21 @@ def _crowd_row(name: str, crowd: Sequence[Record], index: int, now: datetime) ->
     begun = moment(min((task["started_at"] for task in crowd if task["started_at"]), default=None))
     live = next((task["state"] for task in crowd if task["state"] in LIVE), None)
     ended = moment(None if live else max((task["finished_at"] for task in crowd if task["finished_at"]), default=None))
+    found = counted(crowd)
     return [
         str(index),
         f"{name} ({len(crowd)})",
-        state_cell(live or min(crowd, key=_rank)["state"]),
+        state_cell(live or min(found, key=_order)),
         "",
         absolute(begun, now),
         duration((ended - begun).total_seconds()) if begun and ended else "",
-        told_counts(counted(crowd)),
+        told_counts(found),
     ]
+
+
+def _order(state: str) -> tuple[int, int]:
+    """Return where *state* stands when several are told: what went wrong first, what was taken over last."""
+    return _RANKS.get(state, 1), NAMES.index(state) if state in NAMES else 0
 
 
 def _rank(task: Record) -> int:

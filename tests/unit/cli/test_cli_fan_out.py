@@ -90,6 +90,15 @@ def test_items_of_a_mapped_task_share_its_line(tidemill, add_run, task):
     assert [row[1] for row in rows(tidemill("show", "k3f", "--task", "load[3]").out)] == ["load[3]"]
 
 
+def test_many_that_completed_in_two_attempts_are_completed(tidemill, add_run, task):
+    tasks = [task("load", number, state="cached") for number in range(20)] + [task("load", 20)]
+    add_run("k3f0000000", tasks=tasks)
+
+    (line,) = [line for line in tidemill("show", "k3f").out.splitlines() if "load (21)" in line]
+
+    assert "completed" in line.split("(21)")[1].split()[1]
+
+
 def test_few_items_are_listed_below_their_task(tidemill, add_run, task):
     add_run("k3f0000000", tasks=[task("load", 0), task("load[0]", 1), task("load[1]", 2)])
 
