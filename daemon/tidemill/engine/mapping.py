@@ -11,37 +11,46 @@ from tidemill.engine.function_run import place_task, submit
 from tidemill.engine.future_lists import FutureList
 from tidemill.engine.futures import Future
 from tidemill.engine.run import Run
+from tidemill.engine.task_run import TaskRun
 
 
 def map_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> FutureList:
     """Submit *task* once for each element of what it is mapped over; several lists are taken in step."""
+    raw = signature_of(task).raw
     try:
-        values = dict(signature_of(task).raw.bind_partial(*args, **kwargs).arguments)
+        raw.bind_partial(*args, **kwargs)
     except TypeError as error:
         raise ParameterError(f"task {task.name} cannot be mapped like this: {error}") from None
-    rest = _rest_of(task)
-    if rest is not None:
-        values.update(values.pop(rest, {}))
-    mapped: dict[str, Sequence[Any]] = {}
-    for name, value in values.items():
-        items = _items(value)
-        if items is not None:
-            mapped[name] = items
+    given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+    mapped = {place: items for place, value in given.items() if (items := _items(value)) is not None}
     if not mapped:
         raise ParameterError(f"task {task.name} is mapped over nothing: give .map() a list, or submit it once")
-    lengths = {name: len(items) for name, items in mapped.items()}
+    lengths = {place: len(items) for place, items in mapped.items()}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        names = list(raw.parameters)
+        said = ", ".join(f"{_name(place, names)} has {length}" for place, length in lengths.items())
         raise ParameterError(f"task {task.name} is mapped over lists of different lengths: {said}")
-    constant = {name: _whole(value) for name, value in values.items() if name not in mapped}
+    constant = {place: _whole(value) for place, value in given.items() if place not in mapped}
     return FutureList(
-        submit(place_task(run, task, (), {**constant, **_element(mapped, number)}, wait_for))
+        submit(_place(run, task, {**constant, **_element(mapped, number)}, wait_for, len(args)))
         for number in range(next(iter(lengths.values())))
     )
 
 
-def _element(mapped: dict[str, Sequence[Any]], number: int) -> dict[str, Any]:
-    return {name: items[number] for name, items in mapped.items()}
+def _place(run: Run, task: Task, values: dict[int | str, Any], wait_for: Any, positional: int) -> TaskRun:
+    named = {place: value for place, value in values.items() if isinstance(place, str)}
+    return place_task(run, task, tuple(values[place] for place in range(positional)), named, wait_for)
+
+
+def _element(mapped: dict[int | str, Sequence[Any]], number: int) -> dict[int | str, Any]:
+    return {place: items[number] for place, items in mapped.items()}
+
+
+def _name(place: int | str, names: list[str]) -> str:
+    """Name an argument for people."""
+    if isinstance(place, str):
+        return place
+    return names[place] if place < len(names) else f"argument {place + 1}"
 
 
 def _whole(value: Any) -> Any:
@@ -60,11 +69,3 @@ def _items(value: Any) -> Sequence[Any] | None:
     if not is_mapped_over(value):
         return None
     return value if isinstance(value, Sequence) else list(value)
-
-
-def _rest_of(task: Task) -> str | None:
-    """Return the name of the parameter that takes any keyword."""
-    for parameter in signature_of(task).raw.parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return parameter.name
-    return None

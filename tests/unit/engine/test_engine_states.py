@@ -151,6 +151,18 @@ def test_map_takes_lists_in_step_and_unmapped_values_whole():
     assert etl() == ([13, 24], [6, 9])
 
 
+def test_map_takes_arguments_of_every_kind():
+    @task
+    def join(first, /, *rest, last="", **more):
+        return "".join(map(str, (first, *rest, last, *more.values())))
+
+    @flow
+    def etl():
+        return join.map([1, 2], [3, 4], 5, last=["x", "y"], extra=unmapped("!")).result()
+
+    assert etl() == ["135x!", "245y!"]
+
+
 def test_map_over_a_future_takes_its_elements():
     @task
     def rows():
