@@ -8,9 +8,9 @@ from typing import Any, Final, NoReturn
 from tidemill.authoring.context import CURRENT_RUN, current_task, get_run_logger
 from tidemill.domain.limits import Limit
 from tidemill.domain.naming import did_you_mean
-from tidemill.limits.here import HERE
+from tidemill.limits.here import HELD, HERE
 from tidemill.limits.lanes import Waiter
-from tidemill.limits.leases import HELD, Lease
+from tidemill.limits.leases import Lease
 from tidemill.limits.telling import reason
 from tidemill.limits.turns import Turn
 

@@ -12,7 +12,7 @@ from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.warden import Call
-from tidemill.limits.leases import HELD
+from tidemill.limits.here import HELD
 from tidemill.limits.turns import Turn
 
 if TYPE_CHECKING:

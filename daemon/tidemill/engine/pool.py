@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from tidemill.limits.leases import HELD
+from tidemill.limits.here import HELD
 from tidemill.limits.turns import Turn
 
 Call = Callable[[], Any]

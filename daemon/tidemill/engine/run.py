@@ -18,12 +18,13 @@ from tidemill.domain.runs import FinishedTask
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
-from tidemill.limits.leases import HELD, Grip
+from tidemill.limits.here import HELD
 from tidemill.storage.places import ResultPlace
 from tidemill.storage.reading import read_back
 
 if TYPE_CHECKING:
     from tidemill.engine.task_runners import OpenTaskRunner, TaskRunner
+    from tidemill.limits.leases import Grip
 
 Key = tuple[str, int]
 """What a task run is known by, whatever its place: its name, and its number among those of this name."""

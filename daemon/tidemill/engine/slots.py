@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tidemill.limits.here import HERE
+from tidemill.limits.here import HELD, HERE
 from tidemill.limits.lanes import Waiter
-from tidemill.limits.leases import HELD, Grip, Lease
+from tidemill.limits.leases import Grip, Lease
 from tidemill.limits.telling import reason
 from tidemill.limits.turns import Turn
 

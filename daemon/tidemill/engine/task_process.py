@@ -17,7 +17,8 @@ from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import run_lazy
 from tidemill.engine.spawned import is_child_of_a_run
 from tidemill.engine.task_runners import TaskCode
-from tidemill.limits.leases import HELD, Grip
+from tidemill.limits.here import HELD
+from tidemill.limits.leases import Grip
 
 LOG_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of output of one process that go into the run's log."""

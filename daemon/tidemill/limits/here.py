@@ -1,9 +1,14 @@
 """The limits of the run that this process is, for the engine and for user code in any thread; light until used."""
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tidemill.limits.leases import Grip
     from tidemill.limits.slots import Slots
+
+HELD: "Final[ContextVar[tuple[Grip, ...]]]" = ContextVar("tidemill_held", default=())
+"""What the code that runs here is under, innermost first."""
 
 
 class Here:

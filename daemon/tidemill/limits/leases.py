@@ -5,8 +5,6 @@ a task. It is lent the slot it is under, to one borrower at a time, else it woul
 """
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from typing import Final
 
 
 class Grip:
@@ -60,7 +58,3 @@ class Lease:
     def release(self) -> None:
         """Give everything back; a second time does nothing."""
         self._release(self)
-
-
-HELD: Final[ContextVar[tuple[Grip, ...]]] = ContextVar("tidemill_held", default=())
-"""What the code that runs here is under, innermost first."""
