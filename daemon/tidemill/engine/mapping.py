@@ -21,7 +21,8 @@ def map_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]
         raw.bind_partial(*args, **kwargs)
     except TypeError as error:
         raise ParameterError(f"task {task.name} cannot be mapped like this: {error}") from None
-    given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+    given: dict[int | str, Any] = dict(enumerate(args))
+    given.update(kwargs.items())
     mapped = {place: items for place, value in given.items() if (items := _items(value)) is not None}
     if not mapped:
         raise ParameterError(f"task {task.name} is mapped over nothing: give .map() a list, or submit it once")
