@@ -3,7 +3,6 @@
 Values come from a command line, a schedule or JSON, so ``"3"`` is a good int and ``"2026-11-22"`` a good date.
 """
 
-import json
 from contextlib import suppress
 from datetime import datetime
 from pathlib import PurePath
@@ -54,6 +53,9 @@ def _convert(value: Any, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=False, dec_hook=_decode)
     except msgspec.ValidationError:
+        # Most values are what is wanted.
+        import json
+
         if isinstance(value, bool | int | float):
             # What was typed for a text may look like a number.
             with suppress(msgspec.ValidationError):

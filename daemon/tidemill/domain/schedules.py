@@ -1,6 +1,5 @@
 """What a flow file declares its schedules with: checked at once, in the meaning of crontab(5) as Debian ships it."""
 
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -103,16 +102,23 @@ def _common(
         )
     values = dict(parameters or {})
     for name, value in values.items():
-        if not isinstance(name, str):
-            raise ScheduleError(f"parameters of a schedule are named by text, not {name!r}")
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ScheduleError(
-                f"the schedule's parameter {name!r} cannot be kept as JSON ({error}); "
-                "give numbers, text, lists and dicts, or dates as ISO text"
-            ) from None
+        _check_parameter(name, value)
     return {"timezone": timezone, "jitter": float(jitter or 0), "parameters": values}
+
+
+def _check_parameter(name: object, value: object) -> None:
+    # Few schedules have parameters, and every fork server would hold it.
+    import json
+
+    if not isinstance(name, str):
+        raise ScheduleError(f"parameters of a schedule are named by text, not {name!r}")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ScheduleError(
+            f"the schedule's parameter {name!r} cannot be kept as JSON ({error}); "
+            "give numbers, text, lists and dicts, or dates as ISO text"
+        ) from None
 
 
 def _check_moment(where: str, moment: object) -> None:

@@ -1,6 +1,5 @@
 """A schedule as a value, and the moments at which it is due."""
 
-import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
@@ -85,6 +84,9 @@ class ScheduleSpec:
 
         Jitter is left out: it moves no moment, so changing it must not begin a new ledger.
         """
+        # The daemon asks; a run process never does.
+        import json
+
         return json.dumps(
             [self.kind, self.expression, self.timezone, self.anchor, self.parameters],
             sort_keys=True, separators=(",", ":"),

@@ -16,8 +16,6 @@ from typing import Any, Final
 
 from tidemill.forkserver import kinship
 from tidemill.forkserver.forking import FD_LIMIT
-from tidemill.forkserver.server import Forkserver
-from tidemill.forkserver.spares import SPARES
 from tidemill.forkserver.warming import learn
 
 RUN_ENTRY: Final = "tidemill.engine.process:main"
@@ -43,6 +41,10 @@ def main(arguments: Sequence[str]) -> None:
     os.closerange(3, FD_LIMIT)  # whatever the one who started this forgot to close
     source_root = options.get("source-root")
     _clean_environment(source_root)
+    _import_msgspec()
+    from tidemill.forkserver.server import Forkserver
+    from tidemill.forkserver.spares import SPARES
+
     problems = [problem for name in preloads if (problem := _preload(name))]
     run_entry = _load(options.get("run-entry", RUN_ENTRY))
     inspection_entry = _load(options.get("inspection-entry", INSPECTION_ENTRY))
@@ -103,6 +105,20 @@ def _clean_environment(source_root: str | None) -> None:
             os.environ["PYTHONPATH"] = os.pathsep.join(paths[1:])
         else:
             del os.environ["PYTHONPATH"]
+
+
+def _import_msgspec() -> None:
+    """Import msgspec without typing_extensions, which it takes where it is and which typing has nothing less than.
+
+    That is half a megabyte of every server; whoever wants it in a run imports it as ever.
+    """
+    modules: dict[str, Any] = sys.modules
+    hidden = "typing_extensions" not in modules
+    if hidden:
+        modules["typing_extensions"] = None
+    importlib.import_module("msgspec")
+    if hidden:
+        del modules["typing_extensions"]
 
 
 def _preload(name: str) -> str | None:

@@ -1,6 +1,5 @@
 """Results beside the events that tell of them, which is where they go when nobody says otherwise."""
 
-import base64
 import os
 from copy import copy
 from datetime import datetime
@@ -63,8 +62,7 @@ class HistoryResult:
         seen = preview(value, form, data)
         if len(data) > self._inline_limit or self._name is not _NAME:
             return self._write_file(place, form, data, seen)
-        text = data.decode() if form == "json" else base64.b64encode(data).decode()
-        return ResultInfo("history", None, len(data), seen, form, text)
+        return ResultInfo("history", None, len(data), seen, form, data.decode() if form == "json" else _to_text(data))
 
     def of_child(self, run: str) -> "HistoryResult":
         """Return the same for a flow that is called inside the run: its tasks' places begin at 0 again."""
@@ -91,7 +89,7 @@ class HistoryResult:
         if info.value is None:
             data = self._read_file(info)
         else:
-            data = info.value.encode() if info.encoding == "json" else base64.b64decode(info.value)
+            data = info.value.encode() if info.encoding == "json" else _to_bytes(info.value)
         try:
             return decode(info.encoding, data, self.serializer)
         except Exception as error:
@@ -116,3 +114,16 @@ class HistoryResult:
             raise ResultError(f"the result cannot be read from {info.location}: {setback.reason}") from setback
         verify(info, data)
         return data
+
+
+def _to_text(data: bytes) -> str:
+    # Most results are JSON.
+    import base64
+
+    return base64.b64encode(data).decode()
+
+
+def _to_bytes(text: str) -> bytes:
+    import base64
+
+    return base64.b64decode(text)
