@@ -191,6 +191,23 @@ def test_what_a_flow_holds_its_tasks_need_not_wait_for(carry):
     assert record.lines()[-1].endswith("at most 1")
 
 
+def test_a_limit_whose_file_cannot_be_opened_fails_the_task_with_a_sentence(carry, limits):
+    (limits / "database.slots").mkdir()
+    record = carry("""
+        @task(tags=["database"])
+        def use():
+            pass
+
+        @flow
+        def nightly():
+            use.submit().wait()
+            use()
+    """)
+
+    assert record.state == "failed"
+    assert record.end.error.message.startswith("no slot of database can be taken: [Errno 21] Is a directory")
+
+
 def test_a_rate_paces_tasks_and_calls(carry):
     record = carry("""
         from tidemill.concurrency.sync import rate_limit

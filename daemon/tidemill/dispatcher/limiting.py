@@ -5,6 +5,7 @@ anew at every look, from what processes hold; nothing is counted up and down.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from tidemill.dispatcher.queue import Lane
@@ -60,22 +61,24 @@ class Limiter:
         """Begin a look."""
         self._left.clear()
         self._held_back.clear()
-        arrived = [entry for entry in self._starting if self._has_arrived(*entry)]
-        for entry in arrived:
-            self._starting.remove(entry)
-            self._leave(entry[0])  # its turn is over; who waits behind it draws a new ticket
+        with suppress(OSError):
+            arrived = [entry for entry in self._starting if self._has_arrived(*entry)]
+            for entry in arrived:
+                self._starting.remove(entry)
+                self._leave(entry[0])  # its turn is over; who waits behind it draws a new ticket
 
     def fits(self, run: ActiveRun) -> bool:
         """Tell whether there is a slot of everything *run* needs; if not, what there is is kept for it."""
         lane = self.lane_of(run)
         if not lane:
             return True
-        has = [name for name in lane if self._left_of(name) > 0]
-        for name in has:
-            self._left[name] -= 1
-        if len(has) == len(lane) and self._slots.draw(lane):
-            self._starting.append((lane, run))
-            return True
+        with suppress(OSError):  # what cannot be looked up now holds up those who need it, and nobody else
+            has = [name for name in lane if self._left_of(name) > 0]
+            for name in has:
+                self._left[name] -= 1
+            if len(has) == len(lane) and self._slots.draw(lane):
+                self._starting.append((lane, run))
+                return True
         self._held_back.add(lane)
         return False
 
@@ -83,15 +86,19 @@ class Limiter:
         """Say what *run* waits for."""
         names = self.lane_of(run)
         coming = {name: [other.uid for lane, other in self._starting if name in lane] for name in names}
-        return self._slots.reason(names, coming)
+        try:
+            return self._slots.reason(names, coming)
+        except OSError as error:
+            return f"waiting for limits that cannot be looked up: {error}"
 
     def end(self) -> None:
         """End a look: stand in line, among tasks and other programs, for those who were held back."""
         wanted = self._held_back | {lane for lane, _ in self._starting}
         for lane in self._tickets.keys() - wanted:
             self._leave(lane)
-        for lane in self._held_back - self._tickets.keys():
-            self._tickets[lane] = self._slots.join(lane, 1)
+        with suppress(OSError):
+            for lane in self._held_back - self._tickets.keys():
+                self._tickets[lane] = self._slots.join(lane, 1)
 
     def _left_of(self, name: str) -> int:
         if name not in self._left:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tidemill.domain.errors import TidemillError
 from tidemill.limits.here import HELD, HERE
 from tidemill.limits.lanes import Waiter
 from tidemill.limits.leases import Grip, Lease
@@ -56,7 +57,7 @@ class Claim:
         waiter = self._waiter = Waiter(
             slots, self._tags, part=self._part, under=self._under, is_expected=self._is_expected
         )
-        while (lease := waiter.take()) is None:
+        while (lease := _taken(waiter)) is None:
             if waiter.names not in slots.told:
                 slots.told.add(waiter.names)
                 why = reason(slots, waiter.names)
@@ -77,3 +78,11 @@ class Claim:
             waiter.leave()
         if lease is not None:
             lease.release()
+
+
+def _taken(waiter: Waiter) -> Lease | None:
+    try:
+        return waiter.take()
+    except OSError as error:
+        waiter.leave()
+        raise TidemillError(f"no slot of {', '.join(waiter.names)} can be taken: {error}") from error

@@ -144,7 +144,7 @@ class TaskRun(Invocation):
             yield from recalling(self)
         while not self.has_ended:
             if self.claim is not None and not self.is_computed:
-                yield from self.claim.wait()
+                yield from self._take_slots(self.claim)
                 if self.has_ended:
                     self._conclude()
                     return
@@ -181,6 +181,13 @@ class TaskRun(Invocation):
         else:
             end(self, State.CANCELLED)
         self._conclude()
+
+    def _take_slots(self, claim: "Claim") -> Steps:
+        try:
+            yield from claim.wait()
+        except TidemillError as error:
+            self.error = error
+            end(self, State.FAILED, describe(error))
 
     def _conclude(self) -> None:
         """Draw the consequences of how it went for the cache, and for the transactions around it."""

@@ -88,6 +88,11 @@ class ByteLocks:
         """Put content into the file."""
         os.pwrite(self._fd, content, start)
 
+    def note(self, start: int, content: bytes) -> None:
+        """Put content into the file that is good to have; on a full disk it goes without."""
+        with suppress(OSError):
+            os.pwrite(self._fd, content, start)
+
     def _first(self, start: int, end: int) -> Locked | None:
         query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
         kind, _, at, length, pid = _FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_GETLK, query))

@@ -79,7 +79,7 @@ class Line:
 
     def _look(self, number: int) -> None:
         now = self._looked[number] = time.monotonic()
-        self.locks.write(_place(number), _LOOKED.pack(number, now))
+        self.locks.note(_place(number), _LOOKED.pack(number, now))
 
     def _is_attentive(self, number: int, now: float) -> bool:
         content = self.locks.read(_place(number), _LOOKED.size)

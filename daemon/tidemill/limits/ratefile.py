@@ -4,6 +4,7 @@ import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,9 @@ class RateFile(Line):
             if self.free(limit, number) < wanted:
                 return None
             self._write(self._out(limit) + wanted)
+        except OSError:
+            return None  # a full disk: what cannot be counted is not given
+        else:
             return range(wanted)
         finally:
             self.locks.unlock(0)
@@ -43,7 +47,8 @@ class RateFile(Line):
     def refund(self, limit: Limit, slots: Sequence[int]) -> None:
         """Undo a taking that led to nothing."""
         if self.locks.lock(0):
-            self._write(max(0.0, self._out(limit) - len(slots)))
+            with suppress(OSError):
+                self._write(max(0.0, self._out(limit) - len(slots)))
             self.locks.unlock(0)
 
     def out(self, limit: Limit) -> int:

@@ -52,7 +52,7 @@ class SlotFile(Line):
             return None
         card = _write_card(holder)
         for slot in taken:
-            self.locks.write(slot * _CARD, card)
+            self.locks.note(slot * _CARD, card)
         return taken
 
     def give_back(self, slots: Iterable[int]) -> None:

@@ -3,6 +3,7 @@
 import os
 import string
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,8 @@ class Table:
             return {}
         seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         if seen != self._seen:
-            self._limits, self._seen = _read(self._path), seen
+            with suppress(OSError, ValueError):  # a spoilt one is none; the daemon writes it anew when it starts
+                self._limits, self._seen = _read(self._path), seen
         return self._limits
 
 

@@ -285,6 +285,23 @@ def _some_wait(machine):
     return machine.world.dispatcher.queued > 0
 
 
+def test_limits_that_cannot_be_looked_up_hold_up_only_those_who_need_them(world, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    for name in ("free", "join", "runs_holding", "reason"):
+        monkeypatch.setattr(world.slots, name, fail)
+    world.queue("a", "database")
+    world.queue("b")
+    assert world.launched == ["b"]
+    assert "No space left" in world.noted[0][2]
+
+    monkeypatch.undo()
+    world.dispatcher.start_due()
+
+    assert world.launched == ["b", "a"]
+
+
 class ManyRuns(RuleBasedStateMachine):
     """Runs of all kinds: never too many at once, none lost, none out of its order."""
 

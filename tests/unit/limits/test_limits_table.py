@@ -43,6 +43,16 @@ def test_without_a_table_there_are_no_limits(tmp_path):
     assert Table(tmp_path / "nowhere").limits() == {}
 
 
+def test_a_spoilt_table_changes_nothing(tmp_path):
+    write_table(tmp_path, {"database": Limit(2)})
+    table = Table(tmp_path)
+    assert table.limits() == {"database": Limit(2)}
+
+    (tmp_path / "table").write_bytes(b"torn \xff")
+
+    assert table.limits() == {"database": Limit(2)}
+
+
 def test_a_change_is_seen_at_the_next_look(tmp_path):
     write_table(tmp_path, {"database": Limit(2)})
     table = Table(tmp_path)
