@@ -18,6 +18,7 @@ from tidemill.catalog.sources import SourceStore
 from tidemill.catalog.watching import Watcher
 from tidemill.config.settings import CatalogSettings
 from tidemill.domain.manifests import FileManifest
+from tidemill.domain.trust import Trust
 
 _log = logging.getLogger(__name__)
 _PULSE: Final = 0.5
@@ -49,10 +50,14 @@ class Catalog:
         settings: CatalogSettings | None = None,
         holders: Mapping[str, str] | None = None,
         ignore: Collection[Path | str] = (),
+        trust: Trust | None = None,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Make a catalog of *folder*; *holders* says which file had which flow name before this daemon."""
+        """Make a catalog of *folder*; *holders* says which file had which flow name before this daemon.
+
+        What anybody could change who has no *trust* is not loaded; None trusts everybody.
+        """
         self._folder = str(Path(folder).absolute())
         self._settings = settings or CatalogSettings()
         self._ignore = frozenset(os.path.realpath(path) for path in ignore)
@@ -62,7 +67,8 @@ class Catalog:
         self._holders = holders
         self._now = now
         self._wall = wall
-        self._inspector = Inspector(inspect, sources, timeout=self._settings.inspect_timeout)
+        self._trust = trust
+        self._inspector = Inspector(inspect, sources, timeout=self._settings.inspect_timeout, trust=trust)
         self._lanes = Lanes(self._carry_out, self._answered)
         self._watcher = Watcher(self.hint)
         self._register: Register | None = None
@@ -201,13 +207,13 @@ class Catalog:
         with self._wake:
             self._hinted = False
         begun = time.thread_time()
-        before, self._seen = self._seen.problems, look(self._folder, self._ignore)
+        before, self._seen = self._seen.problems, look(self._folder, self._ignore, self._trust)
         for problem in self._seen.problems:
             if problem not in before:
                 _log.warning("%s", problem)
         # What happened between the look and the watch would be told by nobody.
         if self._watcher.follow(self._seen.trees):
-            self._seen = look(self._folder, self._ignore)
+            self._seen = look(self._folder, self._ignore, self._trust)
         register.observe(self._seen, now)
         cost = time.thread_time() - begun
         interval = self._settings.sweep_interval if self._watcher.is_watching else _UNWATCHED_SWEEP

@@ -11,6 +11,7 @@ from tidemill.catalog.sources import SourceStore
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.manifests import FileManifest, Problem
 from tidemill.domain.runs import InspectionOrder
+from tidemill.domain.trust import Trust
 
 Inspect = Callable[[InspectionOrder], FileManifest]
 """Loads a file in a child and returns its manifest; called from several threads at once."""
@@ -26,10 +27,11 @@ class UnsteadyError(TidemillError):
 class Inspector:
     """Turns bytes into a manifest, and keeps every text that the manifest stands on."""
 
-    def __init__(self, inspect: Inspect, sources: SourceStore, *, timeout: float) -> None:
+    def __init__(self, inspect: Inspect, sources: SourceStore, *, timeout: float, trust: Trust | None = None) -> None:
         self._inspect = inspect
         self._sources = sources
         self._timeout = timeout
+        self._trust = trust
 
     def inspect(self, path: str, data: bytes, digest: str, root: str) -> FileManifest:
         """Inspect *data* as the file *path*.
@@ -41,7 +43,7 @@ class Inspector:
             return refused
         kept = self._sources.keep(data, digest)
         for _ in range(_TRIES):
-            order = InspectionOrder(path, root, source=str(kept), timeout=self._timeout)
+            order = InspectionOrder(path, root, source=str(kept), timeout=self._timeout, trust=self._trust)
             manifest = self._inspect(order)
             # A package may read its data through the import system; only texts that are executed are kept.
             modules = tuple(module for module in manifest.imports if module.path.endswith(SUFFIX))

@@ -28,6 +28,9 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
 }
 """The least and the most of every number: outside of them a daemon would spin, starve or never end."""
 
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {"catalog.writers": ("owner", "group", "anyone")}
+"""The texts that a setting takes, where it does not take any."""
+
 _WORDS: Final[dict[Any, str]] = {
     str: "text in quotes",
     int: "a whole number",
@@ -55,6 +58,8 @@ def convert(name: str, kind: Any, value: Any, base: Path) -> Any:
         _refuse(name, kind, value)
     if kind is not str:
         _check_bounds(name, value)
+    elif name in _CHOICES:
+        _check_choice(name, value)
     elif name == "schedule.timezone":
         _check_timezone(name, value)
     elif name in ("places.database_url", "TIDEMILL_DATABASE_URL") and "://" not in value:
@@ -76,6 +81,13 @@ def _check_bounds(name: str, value: float) -> None:
     least, most = _BOUNDS.get(name, (0, math.inf))
     if not math.isfinite(value) or not least <= value <= most:
         raise ConfigurationError(f"{name} must lie between {least:,g} and {most:,g}; it is {value}")
+
+
+def _check_choice(name: str, value: str) -> None:
+    """Refuse a word that means nothing."""
+    if value not in _CHOICES[name]:
+        words = ", ".join(f'"{word}"' for word in _CHOICES[name])
+        raise ConfigurationError(f"{name} takes one of {words}; it is {_shown(value)}")
 
 
 def _check_timezone(name: str, value: str) -> None:

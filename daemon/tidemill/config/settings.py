@@ -30,6 +30,8 @@ class CatalogSettings(NamedTuple):
     """Seconds between full looks at the folder; the truth behind the watcher's hints."""
     inspect_timeout: float = 10.0
     """Seconds a file may take to load before it is called endless."""
+    writers: str = "owner"
+    """Who may be able to change flow files: ``owner`` (root and the user they run as), ``group`` or ``anyone``."""
 
 
 class DispatchSettings(NamedTuple):

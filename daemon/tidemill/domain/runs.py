@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidemill.domain.results import ResultInfo
+from tidemill.domain.trust import Trust
 
 RUN: Final = "run"
 CRASH_HOOKS: Final = "crash_hooks"
@@ -70,6 +71,8 @@ class RunOrder:
     """The daemon saw to it that there is a slot of every limit among its flow's tags; nobody is to be passed by."""
     log_limit: int = 64 * 1024 * 1024
     """Bytes of captured output after which the log says it was truncated."""
+    trust: Trust | None = None
+    """Who may be able to change modules that are read as they are; None: anybody."""
     purpose: str = RUN
     """``run``, or ``crash_hooks``: call the flow's hooks for the end of a run whose own process could not."""
     verdict: tuple[str, str | None] | None = None
@@ -90,6 +93,8 @@ class InspectionOrder:
     source: str | None = None
     """The file that holds the text to inspect, where it is not *path* itself."""
     timeout: float = 10.0
+    trust: Trust | None = None
+    """Who may be able to change the modules it imports; None: anybody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def inspect(order: InspectionOrder) -> FileManifest:
         # Relative paths at module level mean what they mean in a run.
         os.chdir(os.path.dirname(path))  # noqa: PTH120
     try:
-        file = load_file(path, os.path.realpath(order.root), kept, keeping=True)
+        file = load_file(path, os.path.realpath(order.root), kept, keeping=True, trust=order.trust)
     except FlowFileError as error:
         return FileManifest(
             path=path, hash=_hash_file(kept.get(path, path)), errors=(Problem(error.reason, error.line),)

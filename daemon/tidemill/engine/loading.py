@@ -9,6 +9,7 @@ from typing import Final
 
 from tidemill.authoring.registry import Registry
 from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
+from tidemill.domain.trust import Trust
 from tidemill.engine.compiled import find_code, keep_code
 from tidemill.engine.failures import line_in, message_of, type_name
 from tidemill.engine.sources import Sources, make_importable
@@ -29,13 +30,16 @@ class LoadedFile:
     source: bytes
 
 
-def load_file(path: str, root: str, kept: dict[str, str], *, keeping: bool = False) -> LoadedFile:
+def load_file(
+    path: str, root: str, kept: dict[str, str], *, keeping: bool = False, trust: Trust | None = None
+) -> LoadedFile:
     """Execute the flow file *path* as a module, or refuse it with the line to look at.
 
     *path* and *root* are real paths. *kept* maps real paths to the files that hold the text to run in their place;
-    *keeping*, the code is kept beside that text for the runs to come.
+    *keeping*, the code is kept beside that text for the runs to come. Modules that are not kept are refused when
+    somebody could change them who has no *trust*.
     """
-    sources = Sources([os.path.dirname(path), root], kept)  # noqa: PTH120 - plain strings throughout the import system
+    sources = Sources([os.path.dirname(path), root], kept, trust)  # noqa: PTH120 - plain strings throughout the import system
     source = _read(path, sources)
     place = kept.get(path)
     code = None if place is None else find_code(place, path)

@@ -160,7 +160,7 @@ def _claim_slots(order: RunOrder, run: Run, flow: Flow) -> "Claim":
 
 
 def _load_flow(order: RunOrder) -> Flow:
-    return choose_flow(collect(load_file(order.path, order.root, order.sources)).flows, order.flow)
+    return choose_flow(collect(load_file(order.path, order.root, order.sources, trust=order.trust)).flows, order.flow)
 
 
 def choose_flow(flows: list[Flow], name: str) -> Flow:

@@ -12,7 +12,12 @@ from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tidemill.domain.errors import TidemillError
+
+if TYPE_CHECKING:
+    from tidemill.domain.trust import Trust
 
 _INSTALLED = frozenset(sys.path_importer_cache)
 """Folders the engine itself was imported from: no flow folder is among them, and to resolve each costs a run 2 ms."""
@@ -21,9 +26,10 @@ _INSTALLED = frozenset(sys.path_importer_cache)
 class Sources:
     """Texts kept at inspection, by real path, and which files of the *folders*, real paths too, were read."""
 
-    def __init__(self, folders: Sequence[str], kept: Mapping[str, str]) -> None:
+    def __init__(self, folders: Sequence[str], kept: Mapping[str, str], trust: "Trust | None" = None) -> None:
         self.folders = tuple(dict.fromkeys(folders))
         self.kept = kept
+        self.trust = trust
         self.imported: dict[str, bytes] = {}
         """What was read of helper modules, by real path."""
 
@@ -118,7 +124,19 @@ class FolderFinder(FileFinder):
                 places = [os.path.dirname(file)] if is_package else None  # noqa: PTH120 - the import system's own type
                 loader = KeptLoader(fullname, file, self._sources)
                 return spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=places)
-        return super().find_spec(fullname, target)
+        spec = super().find_spec(fullname, target)
+        if spec is not None and spec.origin is not None and self._sources.trust is not None:
+            _check(os.path.realpath(spec.origin), self._sources.trust)
+        return spec
+
+
+def _check(path: str, trust: "Trust") -> None:
+    """Refuse a module that somebody could change who is not trusted: it was not vetted with the flow file."""
+    from tidemill.domain.trust import objection
+
+    problem = objection(path, trust)
+    if problem is not None:
+        raise TidemillError(problem)
 
 
 def make_importable(sources: Sources) -> None:

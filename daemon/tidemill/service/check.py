@@ -1,9 +1,11 @@
-"""``python -P -m tidemill.service.check [--limits=NAMES] FOLDER|FILE...``: inspect flow files without a daemon.
+"""``python -P -m tidemill.service.check [--limits=NAMES] [--trust] FOLDER|FILE...``: inspect flow files, no daemon.
 
 It prints JSON. NAMES are the limits of the settings, as JSON: a tag that is nearly one of them is warned of.
+With ``--trust`` a file is warned of that a daemon of this user would refuse, for somebody else could change it.
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,19 +20,20 @@ from tidemill.config.paths import StatePaths
 from tidemill.config.settings import CatalogSettings
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.manifests import Problem
+from tidemill.domain.trust import Trust, objection
 from tidemill.forkserver.launch import ensure
 from tidemill.service.inspecting import Inspections
 from tidemill.service.lock import prepare_state
 
 
-def main(places: Sequence[str], limits: Sequence[str] = ()) -> int:
+def main(places: Sequence[str], limits: Sequence[str] = (), trust: Trust | None = None) -> int:
     """Print what each file declares and what is wrong with it; a fork server of its own serves and leaves."""
     with tempfile.TemporaryDirectory(prefix="tidemill-check-") as folder:
         paths = StatePaths(Path(folder))
         prepare_state(paths)
         try:
             with ensure(paths) as client:
-                document = [shown for place in places for shown in _check(Path(place), paths, limits)]
+                document = [shown for place in places for shown in _check(Path(place), paths, limits, trust)]
                 client.retire()
         except TidemillError as error:
             sys.stderr.write(f"tidemill: {error}\n")
@@ -39,7 +42,7 @@ def main(places: Sequence[str], limits: Sequence[str] = ()) -> int:
     return 0
 
 
-def _check(place: Path, paths: StatePaths, limits: Sequence[str]) -> list[dict[str, Any]]:
+def _check(place: Path, paths: StatePaths, limits: Sequence[str], trust: Trust | None) -> list[dict[str, Any]]:
     """Check a folder, or one file as if its folder were watched."""
     folder, only = (place, ()) if place.is_dir() else (place.parent, (place,))
     files, problems = check_folder(
@@ -49,15 +52,15 @@ def _check(place: Path, paths: StatePaths, limits: Sequence[str]) -> list[dict[s
         sources=SourceStore(paths.source),
         timeout=CatalogSettings().inspect_timeout,
     )
-    document = [_shown(file, limits) for file in files]
+    document = [_shown(file, limits, trust) for file in files]
     if problems and not only:
         told = [_told(Problem(problem)) for problem in problems]
         document.append({"file": str(place), "flows": [], "errors": told, "warnings": []})
     return document
 
 
-def _shown(file: KnownFile, limits: Sequence[str]) -> dict[str, Any]:
-    warnings = (*file.warnings, *_odd_tags(file, limits))
+def _shown(file: KnownFile, limits: Sequence[str], trust: Trust | None) -> dict[str, Any]:
+    warnings = (*file.warnings, *_odd_tags(file, limits), *_open_files(file, trust))
     return {
         "file": file.shown,
         "flows": [flow.name for flow in file.flows],
@@ -74,6 +77,14 @@ def _odd_tags(file: KnownFile, limits: Sequence[str]) -> Iterator[Problem]:
             yield Problem(f"the tag {tag!r} is no limit, so nothing is limited by it; did you mean {near[0]!r}?", line)
 
 
+def _open_files(file: KnownFile, trust: Trust | None) -> Iterator[Problem]:
+    """Yield a warning for the first of the file and its modules that others could change."""
+    paths = [file.path, *(module.path for module in file.manifest.imports)] if trust is not None else []
+    found = (objection(path, trust) for path in paths if trust is not None)
+    if problem := next(filter(None, found), None):
+        yield Problem(f"a daemon of this user refuses it: {problem}")
+
+
 def _told(problem: Problem) -> dict[str, Any]:
     return {"line": problem.line, "message": problem.message}
 
@@ -81,4 +92,5 @@ def _told(problem: Problem) -> dict[str, Any]:
 if __name__ == "__main__":
     given = sys.argv[1:]
     named = json.loads(given.pop(0).removeprefix("--limits=")) if given and given[0].startswith("--limits=") else []
-    sys.exit(main(given, named))
+    has_trust = given[:1] == ["--trust"]
+    sys.exit(main(given[has_trust:], named, Trust((0, os.geteuid())) if has_trust else None))

@@ -22,6 +22,7 @@ from tidemill.journal.writer import URGENT
 from tidemill.service.first_try import FirstTry
 from tidemill.service.processes import process_of
 from tidemill.service.roster import Roster
+from tidemill.service.trusting import trust_of
 from tidemill.service.watching import ExitWatch
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         max_workers=flow.manifest.max_workers or settings.dispatch.max_workers,
         nice=settings.dispatch.nice,
         log_limit=settings.history.log_limit,
+        trust=trust_of(settings),
     )
 
 

@@ -16,6 +16,7 @@ from tidemill.forkserver import kinship
 from tidemill.service.first_try import FirstTry
 from tidemill.service.lock import StateLock, prepare_state
 from tidemill.service.logs import set_up_logging
+from tidemill.service.trusting import trust_of
 
 EXIT_CONFIGURATION = 5
 EXIT_REFUSED = 6
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         settings = read_settings()
+        trust_of(settings)  # refused here, in the terminal
         paths = StatePaths(settings.places.state_dir.absolute())
         prepare_state(paths, passable=bool(settings.control.allow_uids))
         if options.detach:

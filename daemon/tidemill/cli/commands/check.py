@@ -45,7 +45,8 @@ def command(invocation: Invocation, files: tuple[Path, ...], as_json: bool) -> i
             f"there is no folder {flows_dir} to look for flow files in; make it with: tidemill init"
         )
     limits = json.dumps(list(invocation.settings.limits))
-    found = _inspect([f"--limits={limits}", *(str(path.absolute()) for path in files or (flows_dir,))])
+    strict = ["--trust"] if invocation.settings.catalog.writers == "owner" else []
+    found = _inspect([f"--limits={limits}", *strict, *(str(path.absolute()) for path in files or (flows_dir,))])
     if as_json:
         print_document(found)
     else:
