@@ -223,7 +223,7 @@ def test_ten_thousand_items_take_a_few_megabytes_besides_themselves():
         return sum(numbers)
 
     flow = Flow("f", tasks=[total.bind(numbers=double.map(n=range(10_000)))])
-    run = Run(RunContext("abc", "f"), Nowhere(), InMemory(), max_workers=2)
+    run = Run(RunContext("abc", "f", {}), Nowhere(), InMemory(), max_workers=2)
     tracemalloc.start()
     try:
         verdict = carry_out(prepare(flow, {}), run)

@@ -2,21 +2,19 @@
 
 import logging
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tidemill.domain.errors import TidemillError
 
 
-@dataclass(frozen=True, slots=True)
-class RunContext:
+class RunContext(NamedTuple):
     """A flow runs."""
 
     run_id: str
     flow_name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any]
     attempt: int = 1
     """From 1; a run that was made by ``retry`` counts on."""
     scheduled_for: datetime | None = None

@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from tidemill.authoring.hooks import FLOW_HOOKS, NO_HOOKS, Hook, parse_hooks
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
@@ -51,15 +51,14 @@ NAMES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FlowOptions:
+class FlowOptions(NamedTuple):
     """When and how a flow is run. Durations are seconds."""
 
     description: str = ""
     tags: tuple[str, ...] = ()
     version: str | None = None
     schedules: tuple[ScheduleSpec, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
     """Values for parameters that a run does not give."""
     catchup: str = Catchup.LATEST
     grace: float | None = None
@@ -75,7 +74,7 @@ class FlowOptions:
     """A template of the run's name over its parameters, or a function that returns one."""
     task_runner: Any = None
     """Where submitted tasks are executed; None: in threads of the run process."""
-    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=lambda: NO_HOOKS)
+    hooks: Mapping[str, tuple[Hook, ...]] = NO_HOOKS
     validate_parameters: bool = True
 
 

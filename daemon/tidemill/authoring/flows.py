@@ -4,12 +4,10 @@ import copy
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from tidemill.authoring.calling import engine
 from tidemill.authoring.flow_options import FlowOptions, parse_flow_options
-from tidemill.authoring.flow_runs import FlowRun
 from tidemill.authoring.hooks import Hook, with_hook
 from tidemill.authoring.locating import Place, find_place
 from tidemill.authoring.options import merge_options, parse_name
@@ -17,6 +15,9 @@ from tidemill.authoring.registry import active
 from tidemill.authoring.signatures import Signature, read_signature
 from tidemill.authoring.tasks import Task
 from tidemill.domain.errors import DefinitionError, TidemillError
+
+if TYPE_CHECKING:
+    from tidemill.authoring.flow_runs import FlowRun
 
 
 class Flow:
@@ -50,7 +51,7 @@ class Flow:
         """What the flow is for."""
         return self.options.description
 
-    def run(self, /, **parameters: Any) -> FlowRun:
+    def run(self, /, **parameters: Any) -> "FlowRun":
         """Run the flow here, with its retries, and return what became of it; raise nothing of its tasks'."""
         return engine(f"flow {self.name}").run_flow(self, parameters)
 
@@ -107,7 +108,7 @@ class Flow:
         return f"<flow {self.name}>"
 
     def _hook(self, kind: str, hook: Hook) -> Hook:
-        self.options = replace(self.options, hooks=with_hook(self.options.hooks, kind, hook))
+        self.options = self.options._replace(hooks=with_hook(self.options.hooks, kind, hook))
         self.given = {**self.given, kind: self.options.hooks[kind]}
         return hook
 

@@ -4,19 +4,17 @@ A task need not be bound to a name of the module to belong to the file (``[greet
 names]``), so tasks and flows report themselves here as they are made.
 """
 
-from dataclasses import dataclass, field
 
-
-@dataclass(slots=True, eq=False)
 class Registry:
     """Collects what is declared inside its ``with`` block, in that order; calling flows or tasks is refused meanwhile.
 
     The declarations of helper modules are among them.
     """
 
-    tasks: list[object] = field(default_factory=list)
-    classes: list[type] = field(default_factory=list)
-    flows: list[object] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.tasks: list[object] = []
+        self.classes: list[type] = []
+        self.flows: list[object] = []
 
     def __enter__(self) -> "Registry":
         _active.append(self)

@@ -4,8 +4,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidemill.domain.errors import DefinitionError
 
@@ -13,8 +12,7 @@ MISSING: Final = inspect.Parameter.empty
 """Stands for the default of a parameter that has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter that a caller can fill by name."""
 
     name: str
@@ -31,8 +29,7 @@ class Parameter:
         return self.default is MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What a function takes."""
 
     parameters: tuple[Parameter, ...]

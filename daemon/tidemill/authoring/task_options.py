@@ -1,8 +1,7 @@
 """The options of a task: which there are, and what each may be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidemill.authoring.hooks import NO_HOOKS, TASK_HOOKS, Hook, parse_hooks
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
@@ -44,8 +43,7 @@ NAMES: Final = (
 _CACHING: Final = frozenset({"cache_policy", "cache_key_fn", "cache_expiration", "refresh_cache", "persist_result"})
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOptions:
+class TaskOptions(NamedTuple):
     """How a task is run."""
 
     description: str = ""
@@ -63,7 +61,7 @@ class TaskOptions:
     """When an earlier result stands in for an execution; None: never."""
     run_name: Any = None
     """A template of the task run's name over its arguments, or a function that returns one."""
-    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=lambda: NO_HOOKS)
+    hooks: Mapping[str, tuple[Hook, ...]] = NO_HOOKS
 
 
 def parse_task_options(options: Mapping[str, Any], owner: str, description: str) -> TaskOptions:

@@ -262,7 +262,7 @@ class Task:
 
     def _hook(self, kind: str, hook: Hook) -> Hook:
         definition = self._definition
-        definition.options = replace(definition.options, hooks=with_hook(definition.options.hooks, kind, hook))
+        definition.options = definition.options._replace(hooks=with_hook(definition.options.hooks, kind, hook))
         definition.given = {**definition.given, kind: definition.options.hooks[kind]}
         return hook
 

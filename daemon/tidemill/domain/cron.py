@@ -6,10 +6,9 @@ hour (or second) field begins with ``*`` is *wild*: it follows the wall clock th
 hours, while a fixed one is due exactly once.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidemill.domain.cronfields import FIELDS, read
 from tidemill.domain.errors import ScheduleError
@@ -30,8 +29,7 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 _DAY: Final = 86400
 
 
-@dataclass(frozen=True, slots=True)
-class CronExpression:
+class CronExpression(NamedTuple):
     """A parsed expression: which walls match. Tables answer "the first allowed value from here on", -1 for none."""
 
     text: str

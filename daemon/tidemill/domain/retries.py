@@ -1,8 +1,7 @@
 """The retry policy of a task or a flow, as a value."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ASK_CONDITION: Final = "ask"
 """Stands where a retry condition has to be asked itself what it says of a value."""
@@ -13,8 +12,7 @@ MOST_DELAYS: Final = 50
 """Delays that a function of the number of retries makes; further retries wait as long as the last. Prefect's limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often, when and after which errors another attempt is made. Durations are seconds."""
 
     max_retries: int = 0

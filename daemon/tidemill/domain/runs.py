@@ -1,7 +1,7 @@
 """Runs, and the order that starts one."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.trust import Trust
@@ -97,8 +97,7 @@ class InspectionOrder:
     """Who may be able to change the modules it imports; None: anybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessName:
+class ProcessName(NamedTuple):
     """A process, named so that no later process can be taken for it."""
 
     pid: int

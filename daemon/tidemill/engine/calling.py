@@ -1,10 +1,9 @@
 """Flows and tasks that are called: inside a run they become part of it, outside they run here and now."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
-from tidemill.authoring.flow_runs import FlowRun
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.tasks import Task
 from tidemill.domain.errors import ParameterError
@@ -16,6 +15,9 @@ from tidemill.engine.run import Run
 from tidemill.engine.subflows import place_subflow
 from tidemill.engine.task_run import TaskRun
 from tidemill.engine.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from tidemill.authoring.flow_runs import FlowRun
 
 
 class InPlace:
@@ -67,7 +69,7 @@ class InPlace:
             return call_lazily(kind, place, return_state)
         return call_here(place(), return_state=return_state)
 
-    def run_flow(self, flow: Flow, parameters: dict[str, Any]) -> FlowRun:
+    def run_flow(self, flow: Flow, parameters: dict[str, Any]) -> "FlowRun":
         """Run *flow* here and return what became of it; inside another run raise what made it fail."""
         outer = _live_run()
         if outer is None:

@@ -1,7 +1,8 @@
 """Which flows a loaded file declares: its own Flow objects, else the implicit flow of its tasks."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from tidemill.authoring.flow_options import parse_schedules
 from tidemill.authoring.flows import Flow, FunctionFlow, ImplicitFlow
@@ -12,8 +13,7 @@ from tidemill.domain.manifests import Problem
 from tidemill.engine.loading import LoadedFile, implicit_name
 
 
-@dataclass(slots=True)
-class Collected:
+class Collected(Struct):
     """The flows of one file, and what is wrong with them."""
 
     flows: list[Flow] = field(default_factory=list)

@@ -3,7 +3,6 @@
 What decides is imported when a flow has failed, or says how it wants to be tried again: few do.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidemill.authoring.states import FailedRun
@@ -58,4 +57,4 @@ def _tell(call: "FlowCall", delay: float, error: ErrorInfo) -> None:
     run, attempt, now = call.run, call.run.context.attempt, call.run.now()
     run.tell("-", "WARNING", f"attempt {attempt} of the flow failed, the next begins in {delay:g} s: {error.line}")
     run.sink.write(RunRetrying(now, attempt, now + int(delay * 1_000_000), error))
-    run.context = replace(run.context, attempt=attempt + 1)
+    run.context = run.context._replace(attempt=attempt + 1)

@@ -3,9 +3,8 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from tidemill.engine.slots import Claim
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A flow is ready to be carried out with these parameters."""
 
     flow: Flow

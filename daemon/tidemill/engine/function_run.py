@@ -1,7 +1,6 @@
 """Tasks that are called or submitted inside a run: each becomes a task run, in the order of the calls."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from tidemill.authoring.context import CURRENT_TAGS, with_current_tags
@@ -30,7 +29,7 @@ def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, An
         args, kwargs = _with_bound(run, task, args, kwargs)
     options = definition.options
     if CURRENT_TAGS.get():
-        options = replace(options, tags=with_current_tags(options.tags))
+        options = options._replace(tags=with_current_tags(options.tags))
     with run.lock:
         task_run = TaskRun(run, definition.name, options, code_of(task), task)
         run.task_runs.append(task_run)

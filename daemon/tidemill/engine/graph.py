@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from tidemill.authoring.conversion import convert
 from tidemill.authoring.flows import Flow
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _ITEM: Final = re.compile(r"(.+)\[\d+\]")
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A task has its place in a flow."""
 
     index: int
@@ -45,8 +45,7 @@ class Node:
     positional: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Graph:
+class Graph(Struct):
     """All nodes of a flow; each comes after what it needs."""
 
     flow: Flow

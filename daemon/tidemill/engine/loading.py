@@ -3,9 +3,8 @@
 import os
 import re
 import sys
-from dataclasses import dataclass
 from types import CodeType, ModuleType
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidemill.authoring.registry import Registry
 from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
@@ -19,8 +18,7 @@ SIZE_LIMIT: Final = 1024 * 1024
 _NO_NAME: Final = re.compile(r"\W")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedFile:
+class LoadedFile(NamedTuple):
     """A flow file was executed as a module."""
 
     path: str

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from tidemill.authoring.context import CURRENT_RUN
@@ -36,9 +35,9 @@ def call_owed_hooks(flow: Flow, run: Run, order: RunOrder) -> Verdict:
     if not hooks:
         return Verdict(State.SKIPPED)
     parameters = _parameters(flow, order.parameters)
-    run.context = replace(run.context, flow_name=flow.name, parameters=parameters, tags=flow.options.tags)
+    run.context = run.context._replace(flow_name=flow.name, parameters=parameters, tags=flow.options.tags)
     if flow.options.run_name is not None:
-        run.context = replace(run.context, name=name_run(flow.options.run_name, parameters, run))
+        run.context = run.context._replace(name=name_run(flow.options.run_name, parameters, run))
     run.tell("-", "INFO", f"the run ended as {state.type}: calling its {kind} hooks in a process of their own")
     CURRENT_RUN.set(run)
     errors: list[ErrorInfo] = []

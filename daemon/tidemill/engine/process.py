@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,13 +128,13 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
 
         return call_owed_hooks(flow, run, order)
     if not order.flow:
-        run.context = replace(run.context, flow_name=flow.name)
+        run.context = run.context._replace(flow_name=flow.name)
         run.note(f"flow {flow.name}")
     try:
         prepared = prepare(flow, order.parameters)
     except TidemillError as error:
         return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
-    run.context = replace(run.context, flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
+    run.context = run.context._replace(flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
     run.use(flow.options.task_runner)
     HERE.use(order.limits_dir, order.run, flow.name)
     claim = _claim_slots(order, run, flow) if flow.options.tags and HERE.place is not None else None

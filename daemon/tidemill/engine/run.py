@@ -189,7 +189,7 @@ class Run:
     def rename(self, name: str | None) -> None:
         """Bear a name of its own beside its id."""
         if name is not None:
-            self.context = replace(self.context, name=name)
+            self.context = self.context._replace(name=name)
             self.sink.write(RunNamed(self.now(), name))
 
     def finished_inside(self, key: Key) -> Iterable[FinishedTask]:

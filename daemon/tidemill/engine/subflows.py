@@ -1,7 +1,6 @@
 """A flow that is called inside a run: a task run of the run that calls it, and a run of its own."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -76,8 +75,7 @@ _CARRIERS: Final = {
 def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
     """Begin the child's run."""
     outer, flow = task_run.run, prepared.flow
-    context = replace(
-        outer.context,
+    context = outer.context._replace(
         run_id=task_run.subflow or "",
         flow_name=flow.name,
         name=None,
@@ -93,7 +91,7 @@ def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
     if before is not None and before.child is not None:
         run.continue_after(before.child)
     if flow.options.run_name is not None:
-        run.context = replace(context, name=name_run(flow.options.run_name, prepared.parameters, run))
+        run.context = context._replace(name=name_run(flow.options.run_name, prepared.parameters, run))
     shown = as_plain_data(prepared.parameters)
     run.sink.write(SubflowStarted(run.now(), outer.context.run_id, task_run.index, flow.name, shown, run.context.name))
     return FlowCall(prepared, run, flow.options.timeout)

@@ -1,7 +1,6 @@
 """How a run ended, as the engine saw it."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.results import ErrorInfo, ResultInfo
@@ -11,8 +10,7 @@ from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A flow came to its end."""
 
     state: State

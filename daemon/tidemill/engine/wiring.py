@@ -1,7 +1,8 @@
 """What one task of a graph takes from others, found from everything its author may have written."""
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tidemill.authoring.mapping import Mapped, Unmapped
 from tidemill.authoring.naming import as_identifier
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(slots=True)
-class Wiring:
+class Wiring(Struct):
     """What one task takes, while the graph is being built."""
 
     task: Task

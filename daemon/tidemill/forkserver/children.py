@@ -2,7 +2,8 @@
 
 import os
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidemill.forkserver import kinship
 from tidemill.forkserver.clients import Client
@@ -11,8 +12,7 @@ from tidemill.forkserver.spares import Spare
 from tidemill.journal.exits import ProcessExit
 
 
-@dataclass(slots=True)
-class Inspection:
+class Inspection(Struct):
     """A child that loads a file."""
 
     client: Client
@@ -21,8 +21,7 @@ class Inspection:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A child that was reaped."""
 
     pid: int

@@ -294,7 +294,7 @@ def test_a_reference_task_that_is_not_there_is_refused():
 
 
 def carried(flow, finished=()):
-    run = Run(RunContext("abc", "f"), Nowhere(), InMemory(), max_workers=2, finished=finished)
+    run = Run(RunContext("abc", "f", {}), Nowhere(), InMemory(), max_workers=2, finished=finished)
     try:
         carry_out(prepare(flow, {}), run)
     finally:

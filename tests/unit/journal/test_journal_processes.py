@@ -1,6 +1,5 @@
 import os
 import select
-from dataclasses import replace
 
 from tidemill.domain.runs import ProcessName
 from tidemill.journal.processes import birth, boot_id, is_alive, name_process, open_process, parent, start_time
@@ -30,7 +29,7 @@ def test_a_parent_is_known():
 
 def test_a_later_process_of_the_same_pid_is_a_stranger():
     me = name_process(os.getpid())
-    for stranger in (replace(me, start_time=me.start_time + 1), replace(me, boot_id="another boot")):
+    for stranger in (me._replace(start_time=me.start_time + 1), me._replace(boot_id="another boot")):
         assert not is_alive(stranger)
         assert open_process(stranger) is None
 
