@@ -71,14 +71,16 @@ def _place(call: "FlowCall") -> ResultPlace:
 def _judge_states(call: "FlowCall", states: list[ReturnedState], value: Any) -> Verdict:
     failures = [state for state in states if not state.is_completed()]
     if not failures:
-        return _keep(call, value.data if value is states[0] else value)
+        if value is not states[0]:
+            return _keep(call, value)
+        return _keep(call, value.data)._replace(message=value.message)
     first = failures[0]
     message = first.message or f"the flow returned {first.name}"
     if len(states) > 1:
         message = f"{len(failures)} of {len(states)} states the flow returned are failures; the first: {message}"
     exception = first.error or FailedRun(message)
     ended = first.type if len(states) == 1 and first.is_final() else State.FAILED
-    return Verdict(ended, ErrorInfo(type(exception).__name__, message), exception=exception)
+    return Verdict(ended, ErrorInfo(type(exception).__name__, message), exception=exception, message=message)
 
 
 def _state_after(error: BaseException, run: Run) -> State:

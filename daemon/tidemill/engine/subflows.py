@@ -106,6 +106,7 @@ def _close(task_run: TaskRun, call: FlowCall) -> Any:
     else:
         task_run.transaction.hold(run.sink, ended)
     run.close()
+    task_run.message = verdict.message
     if verdict.state.is_success:
         task_run.result = verdict.result or NOTHING
         return verdict.value

@@ -20,6 +20,8 @@ class Verdict(NamedTuple):
     """What a function flow returned."""
     exception: BaseException | None = None
     """What it raised, for a caller in the same process."""
+    message: str | None = None
+    """What the state says that its body returned."""
 
 
 def judge_interruption(run: Run) -> Verdict | None:
@@ -44,5 +46,5 @@ def summarise(bad: list[TaskRun]) -> ErrorInfo:
 
 def returned_state(verdict: Verdict) -> ReturnedState:
     """Return a verdict as the state that authors see."""
-    message = verdict.error.line if verdict.error is not None else None
+    message = verdict.message or (verdict.error.line if verdict.error is not None else None)
     return ReturnedState(verdict.state, message=message, data=verdict.value, error=verdict.exception)

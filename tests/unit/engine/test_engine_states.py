@@ -56,12 +56,25 @@ def test_what_a_flow_returns_decides_how_it_ended():
         return state
 
     assert says(Completed(data=3)) == 3
-    assert says(Completed(message="fine"), return_state=True).message is None
+    assert says(Completed(message="fine"), return_state=True).message == "fine"
+    assert says(Failed(message="not today"), return_state=True).message == "not today"
     with pytest.raises(FailedRun, match="not today"):
         says(Failed(message="not today"))
     assert says([Completed(), Failed(message="second")], return_state=True).message == (
-        "FailedRun: 1 of 2 states the flow returned are failures; the first: second"
+        "1 of 2 states the flow returned are failures; the first: second"
     )
+
+
+def test_what_a_flow_says_by_its_state_reaches_the_flow_that_called_it():
+    @flow
+    def says(state):
+        return state
+
+    @flow
+    def outer():
+        return [says(kind(message="so"), return_state=True).message for kind in (Completed, Failed)]
+
+    assert outer() == ["so", "so"]
 
 
 def test_a_state_among_other_values_is_a_value_and_a_returned_state_outweighs_a_lost_failure():
