@@ -62,10 +62,45 @@ def put_back(connection: sqlite3.Connection, close: Callable[[], None], path: Pa
 
 def set_aside(path: Path, why: str) -> Path:
     """Rename the file at *path*, and say to what; nothing is ever deleted that somebody may want to look at."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = path.with_name(f"{path.name}.{why}-{stamp}")
+    aside = path.with_name(f"{path.name}.{why}-{_stamp()}")
     path.rename(aside)
     return aside
+
+
+def put_in_place(fresh: Path, path: Path, why: str) -> Path | None:
+    """Give the history *fresh*, one file that is closed, the name *path*; return what became of the one that had it.
+
+    At every moment there is a history under that name. The old one is kept beside, with all that belongs to it.
+    """
+    aside = path.with_name(f"{path.name}.{why}-{_stamp()}")
+    was_there = path.exists()
+    if was_there:
+        try:
+            aside.hardlink_to(path)
+        except OSError:  # a file system without links
+            path.rename(aside)
+    with suppress(FileNotFoundError):
+        # Without its history it would be taken for the new one's.
+        path.with_name(f"{path.name}-wal").rename(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    fresh.replace(path)
+    sync_folder(path.parent)
+    return aside if was_there else None
+
+
+def make_single(path: Path) -> None:
+    """Fold the closed history at *path* into one file, and bring it to the disk."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    _sync(path)
+
+
+def clear(path: Path) -> None:
+    """Remove the history at *path*, which nobody knows but us."""
+    for end in ("", "-journal", *ENDS[1:]):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,18 +113,24 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write_whole(connection: sqlite3.Connection, fresh: Path) -> None:
-    for end in ("", "-journal", *ENDS[1:]):
-        with suppress(FileNotFoundError):
-            fresh.with_name(fresh.name + end).unlink()
+    clear(fresh)
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(fresh, isolation_level=None)) as copy:
         connection.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()
-    handle = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
+    _sync(fresh)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
 
 
 def _identity(path: Path, end: str) -> tuple[int, int] | None:
