@@ -67,12 +67,12 @@ def test_what_a_flow_returns_decides_how_it_ended():
 
 def test_what_a_flow_says_by_its_state_reaches_the_flow_that_called_it():
     @flow
-    def says(state):
-        return state
+    def says(kind):
+        return kind(message="so")
 
     @flow
     def outer():
-        return [says(kind(message="so"), return_state=True).message for kind in (Completed, Failed)]
+        return [says(kind, return_state=True).message for kind in (Completed, Failed)]
 
     assert outer() == ["so", "so"]
 
