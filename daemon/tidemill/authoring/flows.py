@@ -4,7 +4,7 @@ import copy
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 from tidemill.authoring.calling import engine
 from tidemill.authoring.flow_options import FlowOptions, parse_flow_options
@@ -27,6 +27,9 @@ class Flow:
     """
 
     style = "graph"
+    __class_getitem__: ClassVar[Callable[[Any], types.GenericAlias]] = classmethod(  # type: ignore[assignment]
+        types.GenericAlias
+    )
 
     def __init__(
         self,

@@ -53,6 +53,9 @@ class Task:
     ...         return len(rows)
     """
 
+    __class_getitem__: ClassVar[Callable[[Any], types.GenericAlias]] = classmethod(  # type: ignore[assignment]
+        types.GenericAlias
+    )
     _definition: TaskDefinition
     _options_of_class: ClassVar[Mapping[str, Any]] = {}
     _template: ClassVar["Task | None"] = None

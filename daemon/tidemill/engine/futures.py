@@ -4,7 +4,8 @@ import contextvars
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import GenericAlias
+from typing import Any, ClassVar
 
 from tidemill.authoring.states import FailedRun
 from tidemill.authoring.states import State as ReturnedState
@@ -40,6 +41,7 @@ class Future:
         "context",
         "looked_at",
     )
+    __class_getitem__: ClassVar[Callable[[Any], GenericAlias]] = classmethod(GenericAlias)  # type: ignore[assignment]
 
     def __init__(self, run: Run, task_run: TaskRun, upstream: tuple["Future", ...] = ()) -> None:
         self._run = run
