@@ -188,3 +188,152 @@ def test_statistics_tell_of_successes_and_failures(daemon):
     assert 0 < record["duration"]["p50"] <= record["duration"]["p95"] < 30
     assert record["last_failure"]["id"] == failed
     assert "75.0 %" in daemon.cli("stats").stdout
+
+
+# Storage faults
+
+
+TICKS = """
+    from tidemill import every, task
+
+    @task
+    def tick():
+        print("tick")
+
+    schedule = every(seconds=1)
+"""
+
+
+def lose(daemon, *ends: str) -> None:
+    for end in ends or ("", "-wal", "-shm"):
+        Path(f"{daemon.state}/history.db{end}").unlink(missing_ok=True)
+
+
+def damage(daemon) -> None:
+    """Overwrite every page but the first few, as a dying disk does."""
+    path = daemon.state / "history.db"
+    with path.open("r+b") as file:
+        for page in range(3, path.stat().st_size // 4096):
+            file.seek(page * 4096)
+            file.write(b"\xa5" * 4096)
+
+
+def test_a_history_that_is_deleted_under_the_daemon_is_there_again_with_everything(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.drop("slow.py", SLOW)
+    daemon.start()
+    daemon.until_flow("quick")
+    uids = run_some(daemon, 2)
+    daemon.cli("pause", "other")
+    daemon.cli("run", "slow")
+    live = daemon.until_run("slow", "running")["id"]
+    pid = daemon.status()["pid"]
+
+    lose(daemon)
+    another = daemon.run("quick")["id"]
+
+    assert ids(daemon) == [another, *reversed(uids)]
+    assert daemon.flow("other")["paused"] is True
+    assert daemon.json("show", live)["state"] == "running"
+    daemon.cli("cancel", live)
+    daemon.until_run("slow", "cancelled")
+    assert daemon.status()["pid"] == pid
+    assert "was deleted or replaced while the daemon wrote it" in daemon.log.read_text()
+    lose(daemon)
+    daemon.until((daemon.state / "history.db").exists, "it is noticed within seconds with nothing to do")
+    daemon.kill()
+    daemon.start()
+    assert ids(daemon) == [another, *reversed(uids)]
+
+
+def test_a_history_that_was_deleted_while_nobody_served_is_made_again_from_the_journals(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.drop("slow.py", SLOW)
+    daemon.drop("ticks.py", TICKS)
+    daemon.start()
+    daemon.until(lambda: len(ids(daemon, "ticks") if daemon.flow("ticks") else ()) > 2, "some runs")
+    done = daemon.run("quick", "-p", "fails=true", check=1)
+    daemon.cli("run", "slow")
+    live = daemon.until_run("slow", "running")["id"]
+    before = {run["id"]: run for run in daemon.json("runs", "-n", "1000") if run["state"] == "completed"}
+    daemon.kill()
+    lose(daemon)
+
+    daemon.start()
+
+    after = {run["id"]: run for run in daemon.json("runs", "-n", "1000")}
+    for uid, run in before.items():
+        told = {**after[uid], "queued_at": run["queued_at"]}
+        assert told == run
+    again = daemon.json("show", done["id"])
+    for field in ("state", "error", "parameters", "tasks", "version", "failure"):
+        assert again[field] == done[field], field
+    assert daemon.json("show", live)["state"] == "running"
+    daemon.cli("cancel", live)
+    daemon.until_run("slow", "cancelled")
+    moments = [run["scheduled_for"] for run in daemon.json("runs", "--flow", "ticks", "-n", "1000")]
+    assert len(moments) == len(set(moments)), "no moment ran twice"
+    assert "was missing; it was made again from the journals" in daemon.log.read_text()
+
+
+def test_a_history_that_is_damaged_under_the_daemon_is_mended_without_an_operator(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.drop("slow.py", SLOW)
+    daemon.start()
+    daemon.until_flow("quick")
+    uids = run_some(daemon, 3)
+    daemon.terminate()
+    daemon.start()
+    daemon.cli("run", "slow")
+    live = daemon.until_run("slow", "running")["id"]
+    pid = daemon.status()["pid"]
+
+    damage(daemon)
+    daemon.cli("run", "quick", check=None)
+
+    daemon.until(lambda: list(daemon.state.glob("history.db.damaged-*")), "the damaged file is set aside")
+    daemon.until(lambda: daemon.status().get("running"), "it serves again")
+    assert daemon.status()["pid"] == pid
+    assert set(uids) <= set(ids(daemon))
+    assert daemon.json("show", live)["state"] == "running"
+    assert daemon.run("quick")["state"] == "completed"
+    daemon.cli("cancel", live)
+    daemon.until_run("slow", "cancelled")
+
+
+def test_a_history_that_is_no_database_any_more_is_mended_at_the_start(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.start()
+    daemon.until_flow("quick")
+    uids = run_some(daemon, 2)
+    daemon.terminate()
+    lose(daemon)
+    (daemon.state / "history.db").write_text("nonsense " * 1000)
+
+    daemon.start()
+
+    assert ids(daemon) == uids[::-1]
+    assert daemon.json("result", uids[0], "count")["value"] == list(range(20_000))
+
+
+def test_a_backup_that_is_put_back_gets_the_younger_runs_from_their_journals_and_nothing_runs_twice(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.drop("ticks.py", TICKS)
+    daemon.start()
+    daemon.until_flow("quick")
+    first = daemon.run("quick")["id"]
+    daemon.cli("backup", str(daemon.folder / "copy.db"))
+    second = daemon.run("quick")["id"]
+    known = len(ids(daemon, "ticks"))
+    daemon.until(lambda: len(ids(daemon, "ticks")) > known + 2, "some more moments")
+    daemon.terminate()
+    lose(daemon)
+    (daemon.folder / "copy.db").rename(daemon.state / "history.db")
+
+    daemon.start()
+
+    assert ids(daemon) == [second, first]
+    runs = daemon.json("runs", "--flow", "ticks", "-n", "1000")
+    moments = [run["scheduled_for"] for run in runs]
+    assert len(moments) == len(set(moments)) > known + 2
+    assert "the history is older than the journals beside it" in daemon.log.read_text()

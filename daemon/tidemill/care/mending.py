@@ -18,7 +18,7 @@ from tidemill.domain.errors import HistoryError
 from tidemill.history.database import Database, open_database
 from tidemill.history.pen import Pen
 from tidemill.history.place import clear, make_single, put_in_place
-from tidemill.history.problems import sentence
+from tidemill.history.problems import is_damage, sentence
 from tidemill.history.reading import connect_to_read, open_reading
 from tidemill.history.salvaging import TOLD, Salvage, salvage
 
@@ -127,13 +127,16 @@ class Mending:
                     yield uid
 
 
-def is_damaged(path: Path) -> bool:
-    """Look through the whole file for damage; a second for every hundred megabytes."""
+def is_damaged(path: Path, *, thoroughly: bool = False) -> bool:
+    """Look through the whole file for damage, a second for every hundred megabytes; *thoroughly* the indexes too."""
+    check = "integrity_check" if thoroughly else "quick_check"
     try:
         with closing(connect_to_read(path)) as connection:
-            return connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]
-    except (sqlite3.DatabaseError, HistoryError):
-        return True
+            return connection.execute(f"PRAGMA {check}(1)").fetchall() != [("ok",)]
+    except sqlite3.Error as error:
+        return is_damage(error)
+    except HistoryError as error:
+        return error.__cause__ is not None and is_damage(error.__cause__)
 
 
 def _has_content(path: Path) -> bool:

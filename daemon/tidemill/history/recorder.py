@@ -129,6 +129,10 @@ class Recorder:
         self._asked.append(lambda journals: journals.unfollow(run_id))
         self._wake.set()
 
+    def suspect(self, problem: str) -> None:
+        """Take the history for damaged, as whoever looked through it says."""
+        self.problem, self.is_damaged = problem, True
+
     def hint(self, *, urgent: bool = False) -> None:
         """Tell that a journal may have grown; *urgent*, and somebody waits for what it tells."""
         if self._hinted_at is None:

@@ -18,7 +18,6 @@ from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.events import Event
 from tidemill.domain.version import VERSION
-from tidemill.history.database import open_database
 from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
@@ -37,6 +36,8 @@ from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.lock import StateLock
 from tidemill.service.memory import settle
+from tidemill.service.mendings import Mendings
+from tidemill.service.opening import open_history
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
@@ -53,6 +54,11 @@ DRAIN_STEP = 0.1
 DUE_AT_ONCE = 20
 """Moments judged in one piece: a command may come between two of them."""
 READY_STEP = 0.005
+MORE_TIME = 60.0
+"""Seconds that systemd is asked for, again and again, while a lost history is made anew."""
+RECORDING = 10.0
+"""Seconds that what is queued has, at the end, to be recorded."""
+AT_ONCE = 0.5
 
 
 def _now() -> datetime:
@@ -67,14 +73,24 @@ async def serve(
     *,
     lock: StateLock,
     forkserver: FirstTry,
-) -> int:
-    """Build the daemon, serve until asked to stop, and take it down; return the exit code."""
+    notifier: Notifier,
+    mendings: Mendings,
+) -> int | None:
+    """Build the daemon, serve until asked to stop, and take it down; return the exit code.
+
+    None: the history turned out to be damaged, and is to be mended; live runs go on, and so does their fork server.
+    """
     loop = asyncio.get_running_loop()
     inbox = Inbox(loop)
-    notifier = Notifier.from_environment()
     flows_dir = Path(settings.places.flows_dir).absolute()
 
-    database = open_database(settings.places.database_url or paths.database)
+    database = open_history(
+        settings.places.database_url or paths.database,
+        paths,
+        is_suspect=mendings.is_wanted,
+        alive=lambda: notifier.still_starting(MORE_TIME),
+    )
+    mendings.is_wanted = False
     recorder = Recorder(database, lambda facts: inbox.put(observe, facts))
     recording = Recording(recorder, inbox)
     roster, waiters = Roster(), Waiters()
@@ -131,6 +147,16 @@ async def serve(
     clock = Clock(due)
 
     recorder.start()
+    serving = asyncio.current_task()
+    assert serving is not None
+    guard = loop.create_task(mendings.watch(recorder, serving))
+    try:
+        paused, known = await recording.perform(lambda writer: (writer.load_paused(), writer.load_catalog()))
+    except asyncio.CancelledError:
+        await asyncio.to_thread(recorder.stop, AT_ONCE)
+        if mendings.is_wanted:
+            return None
+        raise
     sources = SourceStore(paths.source)
     enrolment = Enrolment(
         roster,
@@ -141,10 +167,9 @@ async def serve(
         sources=sources,
         flows_dir=flows_dir,
         timezone=settings.schedule.timezone,
-        paused=await recording.perform(lambda writer: writer.load_paused()),
+        paused=paused,
         now=_now,
     )
-    known = await recording.perform(lambda writer: writer.load_catalog())
     catalog = Catalog(
         flows_dir,
         inspect=Inspections(paths),
@@ -218,7 +243,11 @@ async def serve(
         notifier.stopping("stopping")
         log.info("stopping")
         await _wind_down(daemon, dispatcher, clock, catalog, settings)
+    except asyncio.CancelledError:
+        if not mendings.is_wanted:
+            raise
     finally:
+        guard.cancel()
         heartbeat.stop()
         clock.stop()
         await caretaking.stop()
@@ -226,8 +255,10 @@ async def serve(
         await control.close()
         watch.close()
         hooks.close()
-        link.close(retire=True)
-        await asyncio.to_thread(recorder.stop)
+        link.close(retire=not mendings.is_wanted)
+        await asyncio.to_thread(recorder.stop, AT_ONCE if mendings.is_wanted else RECORDING)
+    if mendings.is_wanted:
+        return None
     live = len(dispatcher.live_runs)
     log.info("stopped%s", f"; {live} runs go on, the next daemon takes them up" if live else "")
     return daemon.exit_code

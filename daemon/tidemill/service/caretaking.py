@@ -8,18 +8,22 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from tidemill.care.mending import is_damaged
 from tidemill.care.policy import Policy
 from tidemill.care.report import Report
 from tidemill.care.rounds import prune
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import RetentionSettings
 from tidemill.domain.errors import HistoryError, Refused
+from tidemill.history.problems import MEND
 from tidemill.history.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
 FIRST: Final = 60.0
 """Seconds after the start until the first look, at most: a start has better things to do."""
+EXAMINE_EVERY: Final = 86_400.0
+"""Seconds between two readings of the whole history in search of damage."""
 LOOK: Final = 5.0
 """Seconds between looks at whether the time has come, for the settings may have changed."""
 
@@ -46,6 +50,7 @@ class Caretaking:
         self._turn = asyncio.Lock()
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None
+        self._examined = float("-inf")
 
     def start(self) -> None:
         """Begin to look."""
@@ -84,11 +89,21 @@ class Caretaking:
                 continue
             try:
                 _tell(await self.prune())
+                await self._examine()
             except HistoryError as error:
                 log.warning("nothing was pruned: %s", error)
             except Exception:
                 log.exception("a pruning failed; the next one tries again")
             began = time.monotonic()
+
+    async def _examine(self) -> None:
+        """Read through the whole history, once a day: a damaged page is better found before it is needed."""
+        now = time.monotonic()
+        if not isinstance(self._address, Path) or now - self._examined < EXAMINE_EVERY:
+            return
+        self._examined = now
+        if await asyncio.to_thread(is_damaged, self._address):
+            self._recorder.suspect(f"the history {self._address} is damaged; {MEND}")
 
     def _prune(self, policy: Policy) -> Report:
         return prune(

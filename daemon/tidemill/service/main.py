@@ -16,6 +16,8 @@ from tidemill.forkserver import kinship
 from tidemill.service.first_try import FirstTry
 from tidemill.service.lock import StateLock, prepare_state
 from tidemill.service.logs import set_up_logging
+from tidemill.service.mendings import Mendings
+from tidemill.service.systemd import Notifier
 from tidemill.service.trusting import trust_of
 
 EXIT_CONFIGURATION = 5

@@ -28,6 +28,10 @@ class Notifier:
         """Set the line that ``systemctl status`` shows."""
         self._send(f"STATUS={text}")
 
+    def still_starting(self, seconds: float) -> None:
+        """Ask for so many more seconds until it is ready."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
+
     def stopping(self, status: str) -> None:
         """Say that the end has begun."""
         self._send(f"STOPPING=1\nSTATUS={status}")
