@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,30 @@ def _serve(
     with StateLock(paths) as lock:
         lock.write_pid()
         kinship.become_subreaper()  # of the runs, should their fork server die
-        forkserver = FirstTry(paths, settings.forkserver.preload)
+        first_try: FirstTry | None = FirstTry(paths, settings.forkserver.preload)
         # Imported behind the lock: a refused second daemon answers at once.
         from tidemill.service.assembly import serve
 
-        return asyncio.run(serve(settings, paths, read_settings, on_ready, lock=lock, forkserver=forkserver))
+        def serve_once(on_ready: Callable[[], None]) -> int | None:
+            forkserver = first_try or FirstTry(paths, settings.forkserver.preload)
+            serving = serve(
+                settings, paths, read_settings, on_ready, lock=lock, forkserver=forkserver, notifier=notifier,
+                mendings=mendings,
+            )  # fmt: skip
+            return asyncio.run(serving)
+
+        mendings, notifier = Mendings(), Notifier.from_environment()
+        code = serve_once(on_ready)
+        first_try = None
+        while code is None:
+            with suppress(ConfigurationError):  # what is in force then stays so
+                settings = read_settings()
+            code = mendings.go_on(lambda: serve_once(_told_already))
+        return code
+
+
+def _told_already() -> None:
+    """Be ready once more, for nobody who waits."""
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
