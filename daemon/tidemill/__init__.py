@@ -19,6 +19,8 @@ _HOMES = {
     "Retry": "domain.errors",
     "RunContext": "authoring.context",
     "ScheduleSpec": "domain.schedules",
+    "Secret": "authoring.secrets",
+    "SecretError": "domain.secrecy",
     "Skip": "domain.errors",
     "State": "authoring.states",
     "StateType": "authoring.states",

@@ -10,6 +10,7 @@ from tidemill.authoring.flows import flow as flow
 from tidemill.authoring.mapping import allow_failure as allow_failure
 from tidemill.authoring.mapping import unmapped as unmapped
 from tidemill.authoring.parameters import Parameter as Parameter
+from tidemill.authoring.secrets import Secret as Secret
 from tidemill.authoring.states import State as State
 from tidemill.authoring.states import StateType as StateType
 from tidemill.authoring.tagging import tags as tags
@@ -24,6 +25,7 @@ from tidemill.domain.schedules import ScheduleSpec as ScheduleSpec
 from tidemill.domain.schedules import at as at
 from tidemill.domain.schedules import cron as cron
 from tidemill.domain.schedules import every as every
+from tidemill.domain.secrecy import SecretError as SecretError
 from tidemill.engine.interrupts import Cancelled as Cancelled
 from tidemill.storage.cloud import CloudResult as CloudResult
 from tidemill.storage.database import DatabaseResult as DatabaseResult

@@ -28,7 +28,8 @@ def convert(value: Any, parameter: Parameter, owner: str) -> Any:
         if parameter.annotation is Any:
             return value
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"parameter {parameter.name!r} of {owner} must be {parameter.written}, and {value!r} is not: {reason}"
+        shown = "what was given" if _is_secret(wanted) else repr(value)
+        message = f"parameter {parameter.name!r} of {owner} must be {parameter.written}, and {shown} is not: {reason}"
         raise ParameterError(message) from None
     except TypeError:
         # A type that msgspec cannot look into: the function will have to cope, as it does in plain Python.
@@ -70,6 +71,11 @@ def _convert(value: Any, wanted: Any) -> Any:
         raise
 
 
+def _is_secret(wanted: Any) -> bool:
+    """Tell whether the type is Secret, without importing it: what is given is the name of one."""
+    return getattr(wanted, "is_secret", False) is True
+
+
 def _decode(wanted: type, value: Any) -> Any:
     """Make an instance of a type that msgspec does not know."""
     try:
@@ -78,7 +84,7 @@ def _decode(wanted: type, value: Any) -> Any:
     except TypeError:
         # A protocol, say: nobody can tell without calling it.
         return value
-    if isinstance(value, str) and isinstance(wanted, type) and issubclass(wanted, PurePath):
+    if isinstance(value, str) and isinstance(wanted, type) and (issubclass(wanted, PurePath) or _is_secret(wanted)):
         return wanted(value)
     validate = getattr(wanted, "model_validate", None)
     if validate is not None:

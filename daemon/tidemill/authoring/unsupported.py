@@ -7,7 +7,7 @@ MODULES: Final = {
     "artifacts": "return the value instead; tidemill result RUN TASK shows it",
     "assets": "name what comes before with depends_on or wait_for",
     "automations": "use the flow's hooks (on_failure=[…]) instead",
-    "blocks": "read settings from the environment or from a file beside the flow",
+    "blocks": "for passwords and tokens use tidemill.Secret(name).get(), for settings the environment or a file",
     "client": "there is no server to talk to; the command line answers with --json",
     "deployments": "a file in the watched folder is deployed; give its flow a schedule",
     "docker": "a flow runs in a process of this machine; call the docker command in a task",

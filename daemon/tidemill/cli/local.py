@@ -16,6 +16,7 @@ from tidemill.cli.invocation import Invocation
 from tidemill.cli.lifecycle import is_running
 from tidemill.cli.programs import program
 from tidemill.cli.terminal import say
+from tidemill.config.paths import SECRETS_VARIABLE
 from tidemill.control.answers import UsageError
 from tidemill.domain.errors import DaemonNotRunning, StateDirectoryError, TidemillError
 from tidemill.domain.identifiers import new_run_id
@@ -36,6 +37,7 @@ def run_file(invocation: Invocation, target: str, parameters: dict[str, Any]) ->
     order = _order(invocation, path, flow, parameters)
     place = _write(invocation, order)
     _put_limits_into_force(invocation)
+    os.environ[SECRETS_VARIABLE] = str(invocation.settings.places.secrets_dir)
     with _our_interrupts_ignored():
         code = subprocess.Popen(program("tidemill.engine", str(place))).wait()
         if not flow:

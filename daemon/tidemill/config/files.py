@@ -52,8 +52,12 @@ def locate(named: Path | None, here: Path) -> ConfigFile | None:
 def _service_places() -> list[Path]:
     """Return the places of files that belong to no project: systemd's, the user's, the machine's."""
     granted = os.environ.get("CONFIGURATION_DIRECTORY", "")
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "tidemill" / NAME
-    return [*(Path(folder) / NAME for folder in granted.split(":") if folder), user, SYSTEM_FILE]
+    return [*(Path(folder) / NAME for folder in granted.split(":") if folder), user_folder() / NAME, SYSTEM_FILE]
+
+
+def user_folder() -> Path:
+    """Return the folder of a person's own configuration."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "tidemill"
 
 
 def read(file: ConfigFile) -> dict[str, Any]:

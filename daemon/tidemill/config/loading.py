@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidemill.config.conversion import convert
-from tidemill.config.files import SYSTEM_STATE, ConfigFile, locate, read, refuse
+from tidemill.config.files import SYSTEM_STATE, ConfigFile, locate, read, refuse, user_folder
 from tidemill.config.limits import convert_limit
 from tidemill.config.settings import Places, Settings
 from tidemill.domain.errors import ConfigurationError
@@ -22,6 +22,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """The settings that have a variable; ``TIDEMILL_CONFIG`` names the file itself."""
 
+SECRETS: Final = "secrets"
+"""The folder of secrets, beside the configuration file."""
 _LIMITS: Final = "limits"
 """The section whose keys are the operator's own."""
 _SECTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -68,6 +70,7 @@ def _defaults(file: ConfigFile | None, here: Path) -> tuple[dict[str, Any], dict
     sources = dict.fromkeys(values, "default")
     project = file.base if file is not None and file.is_project else None
     machine = SYSTEM_STATE if file is not None and file.is_system else None
+    values["places.secrets_dir"] = (file.path.parent if file is not None else user_folder()) / SECRETS
     values["places.flows_dir"] = (project or machine or here) / Places().flows_dir
     if granted := os.environ.get("STATE_DIRECTORY", "").split(":")[0]:
         values["places.state_dir"], sources["places.state_dir"] = Path(granted), "environment"

@@ -1,7 +1,10 @@
 """The names of everything in the state directory."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+SECRETS_VARIABLE: Final = "TIDEMILL_SECRETS_DIR"
+"""Where runs look for secrets."""
 
 
 class StatePaths(NamedTuple):

@@ -19,6 +19,8 @@ class Places(NamedTuple):
     """History, journals, logs, results, sockets. Made with mode 0700."""
     database_url: str | None = None
     """None: SQLite in the state directory. ``postgresql+psycopg://...`` for PostgreSQL."""
+    secrets_dir: Path | None = None
+    """Files with what ``Secret(name)`` reads, each readable by its owner alone. None: ``secrets`` beside the file."""
 
 
 class CatalogSettings(NamedTuple):

@@ -12,6 +12,7 @@ from tidemill.cache.records import CacheRecord
 from tidemill.cache.sweeping import sweep_shard
 from tidemill.storage.history import HistoryResult
 from tidemill.storage.places import ResultError, ResultPlace
+from tidemill.storage.previews import WITHHELD
 from tidemill.storage.reading import read_back
 
 _SWEEP_CHANCE: Final = 1 / 16
@@ -83,7 +84,8 @@ class FolderStore:
         files, result = self._files(key), record.result
         result = files.write(value, place) if result is None else files.adopt(result, place)
         if result.handler == "none":
-            raise ResultError("it is not JSON and cannot be pickled")
+            secret = result.preview == WITHHELD
+            raise ResultError("it holds a secret" if secret else "it is not JSON and cannot be pickled")
         try:
             self._records.keep(key, replace(record, result=result))
         except OSError as error:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, TextIO
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, logged_as
+from tidemill.domain.secrecy import hide
 
 _PARTIAL_LIMIT: Final = 64 * 1024
 _LEVELS: Final = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
@@ -35,6 +36,7 @@ class RunLog:
         """Write *text*, each of its lines with its own prefix."""
         if self._left <= 0:
             return
+        text = hide(text)
         prefix = f"{self._now()} [{task}] {level} "
         if "\n" in text:
             text = text.rstrip("\n").replace("\n", f"\n{prefix}")
@@ -146,6 +148,7 @@ class CapturedStream(io.TextIOBase):
         """Let the terminal see *text*, in one piece: other tasks write too."""
         if self._echo is not None and text:
             with suppress(OSError, ValueError):
+                text = hide(text)
                 try:
                     self._echo.write(text)
                 except UnicodeEncodeError:
@@ -190,7 +193,7 @@ class CapturedLogging(logging.Handler):
             if self._log is not None:
                 self._log.write(task_name(), level, text)
             if self._echo is not None:
-                self._echo.write(f"{level} {text}\n")
+                self._echo.write(f"{level} {hide(text)}\n")
         except Exception:
             self.handleError(record)
 
@@ -221,7 +224,7 @@ class Capture:
         self._log.write(task, level, text)
         if self._terminal is not None:
             with suppress(OSError, ValueError):
-                self._terminal.write(f"{task}: {text}\n")
+                self._terminal.write(f"{task}: {hide(text)}\n")
 
     def finish(self) -> None:
         """Log what is left of unfinished lines."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from tidemill.domain.addresses import redacted
 from tidemill.domain.results import ErrorInfo
+from tidemill.domain.secrecy import hide
 from tidemill.domain.texts import shorten
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def message_of(error: BaseException) -> str:
         text = f"(its text cannot be read: {type(failure).__name__})"
     if isinstance(error, SystemExit):
         text = f"the code called sys.exit({text})"
-    return redacted(shorten(text, _MESSAGE_LIMIT))
+    return shorten(redacted(hide(text)), _MESSAGE_LIMIT)
 
 
 def traceback_of(error: BaseException) -> str | None:
@@ -50,7 +51,7 @@ def traceback_of(error: BaseException) -> str | None:
     except BaseException:
         return None
     # It quotes lines of the flow file, which may hold the URL of a database.
-    return redacted(shorten(text, _TRACEBACK_LIMIT))
+    return shorten(redacted(hide(text)), _TRACEBACK_LIMIT)
 
 
 def _leave_out_engine(report: "TracebackException", depth: int = 0) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final
 
 from tidemill.authoring.flows import Flow
 from tidemill.authoring.keeping import BY_DEFAULT
@@ -12,11 +13,14 @@ from tidemill.domain.digests import sha256
 from tidemill.domain.errors import DefinitionError, FlowFileError, TidemillError
 from tidemill.domain.manifests import FileManifest, FlowManifest, Problem, SourceFile
 from tidemill.domain.runs import InspectionOrder
+from tidemill.domain.secrecy import hide_all, is_needed
 from tidemill.engine.collecting import collect
 from tidemill.engine.keeping import check_keeping
 from tidemill.engine.loading import LoadedFile, load_file
 from tidemill.engine.manifest import describe_flow
 from tidemill.engine.marking import marks_of
+
+_TEXTS: Final = frozenset({"default", "parameters", "description", "message"})
 
 
 def inspect(order: InspectionOrder) -> FileManifest:
@@ -46,7 +50,7 @@ def inspect(order: InspectionOrder) -> FileManifest:
         if manifest is not None:
             flows.append(manifest)
     imports = tuple(SourceFile(name, _hash(data)) for name, data in sorted(file.sources.imported.items()))
-    return FileManifest(
+    answer = FileManifest(
         path=path,
         hash=_hash(file.source),
         flows=tuple(flows),
@@ -56,6 +60,20 @@ def inspect(order: InspectionOrder) -> FileManifest:
         warnings=tuple(found.warnings),
         tags=tuple(sorted(_tags(file).items())),
     )
+    return _without_secrets(answer) if is_needed() else answer
+
+
+def _without_secrets(manifest: FileManifest) -> FileManifest:
+    """Hide what was read while the file was loaded, wherever its author may have put it."""
+    import msgspec
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: hide_all(item) if name in _TEXTS else walk(item) for name, item in value.items()}
+        return [walk(item) for item in value] if isinstance(value, list | tuple) else value
+
+    hidden: FileManifest = msgspec.convert(walk(msgspec.to_builtins(manifest, enc_hook=repr)), FileManifest)
+    return hidden
 
 
 def _tags(file: LoadedFile) -> dict[str, int]:

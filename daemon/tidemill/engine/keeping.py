@@ -1,7 +1,7 @@
 """Keeps what a task or a flow returned where its author, the flow around it or the default says."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping
 from tidemill.domain.results import ResultInfo
@@ -10,6 +10,9 @@ from tidemill.engine.invoking import invoke_code
 from tidemill.engine.run import Run
 from tidemill.storage.history import NOTHING, HistoryResult
 from tidemill.storage.places import ResultPlace
+from tidemill.storage.previews import WITHHELD
+
+_NO_FORM: Final = "is not JSON and cannot be pickled"
 
 
 def is_by_default(run: Run, keeping: Keeping) -> bool:
@@ -23,7 +26,8 @@ def keep_by_default(run: Run, value: Any, name: str, index: int) -> ResultInfo |
         return NOTHING
     info = run.keeper.write(value, run.place(name, index))
     if info is not None and info.handler == "none":
-        run.note(f"the result of {name} is not kept: it is not JSON and cannot be pickled")
+        secret = info.preview == WITHHELD
+        run.note(f"the result of {name} is not kept: it {'holds a secret' if secret else _NO_FORM}")
     return info
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tidemill.authoring.tasks import signature_of
+from tidemill.domain.secrecy import hide
 from tidemill.engine.run import Run
 
 if TYPE_CHECKING:
@@ -49,5 +50,5 @@ def _formatted(template: Any, values: Any, run: Run, task: str) -> str | None:
     except Exception as error:
         run.tell(task, "WARNING", f"the run's name {template!r} cannot be made: {type(error).__name__}: {error}")
         return None
-    text = " ".join(str(made).split())
+    text = hide(" ".join(str(made).split()))
     return text[:_LIMIT] or None

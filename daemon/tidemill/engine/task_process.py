@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.domain.errors import TidemillError
+from tidemill.domain.secrecy import known, learn
 from tidemill.engine.facts import RunFacts, TaskFacts
 from tidemill.engine.failures import traceback_of, type_name
 from tidemill.engine.interrupts import Cancelled
@@ -48,7 +49,9 @@ def pack(code: TaskCode) -> bytes:
 
 def unpack(data: bytes) -> Answer:
     """Return the answer of the other side, its error with the traceback it had there."""
-    value, error, traceback = pickle.loads(data)
+    value, error, traceback, secrets = pickle.loads(data)
+    for secret in secrets:
+        learn(secret)
     if error is not None and traceback:
         error.__cause__ = RemoteTraceback(f"\n{traceback}")
     return Answer(value, error)
@@ -79,10 +82,10 @@ def _perform(message: bytes) -> bytes:
     except BaseException as error:
         return _failure(error)
     try:
-        return _dumps((value, None, None))
+        return _dumps((value, None, None, known()))
     except Exception as error:
         text = f"what task {code.name} returned cannot be sent back: {type(error).__name__}: {error}"
-        return _dumps((None, TidemillError(text), None))
+        return _dumps((None, TidemillError(text), None, known()))
 
 
 def _failure(error: BaseException) -> bytes:
@@ -90,10 +93,10 @@ def _failure(error: BaseException) -> bytes:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         error = RuntimeError(f"the code raised {type_name(error)}: {error}")
     try:
-        data = _dumps((None, error, traceback))
+        data = _dumps((None, error, traceback, known()))
         pickle.loads(data)
     except Exception:
-        data = _dumps((None, RuntimeError(f"{type_name(error)}: {error}"), traceback))
+        data = _dumps((None, RuntimeError(f"{type_name(error)}: {error}"), traceback, known()))
     return data
 
 

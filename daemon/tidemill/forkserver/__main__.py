@@ -30,9 +30,9 @@ _NOT_FOR_RUNS: Final = (
     "LISTEN_FDNAMES",
     "INVOCATION_ID",
     "JOURNAL_STREAM",
-    "CREDENTIALS_DIRECTORY",
 )
-"""What systemd tells the daemon about itself; a run that had it could speak in the daemon's name."""
+"""What systemd tells the daemon about itself; a run that had it could speak in the daemon's name. Where the service's
+credentials are stays: flows read their secrets there."""
 
 
 def main(arguments: Sequence[str]) -> None:

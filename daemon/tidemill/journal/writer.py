@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tidemill.domain.events import Event, RunEnded, RunNoted, RunRetrying, RunStarted
+from tidemill.domain.events import Event, OfSubflow, RunEnded, RunNoted, RunRetrying, RunStarted
+from tidemill.domain.secrecy import hide_in, is_needed
 from tidemill.journal.format import LINE_LIMIT, Beside, beside, encode, encode_reference
 
 EXIT_UNRECORDED: Final = 74
@@ -25,6 +26,7 @@ URGENT: Final = 1 << 32
 PATIENCE: Final = 30.0
 """Seconds a failing write is tried again."""
 _PAUSE: Final = 0.2
+_TEXTS: Final = frozenset({"message", "traceback", "preview", "note", "run_name", "parameters"})
 _RUN_EVENTS: Final = (RunStarted, RunRetrying, RunNoted, RunEnded)
 
 
@@ -59,7 +61,7 @@ class JournalWriter:
         """Append *event*; in a forked copy of the run process do nothing, the record is not its own."""
         if os.getpid() != self._owner:
             return
-        line = encode(event)
+        line = encode(_without_secrets(event) if is_needed() else event)
         with self._lock:
             if len(line) > LINE_LIMIT:
                 line = encode_reference(self._put_beside(line))
@@ -127,6 +129,13 @@ class JournalWriter:
             if self._beside is not None:
                 os.fdatasync(self._beside[0])
             os.fdatasync(self._fd)
+
+
+def _without_secrets(event: Event) -> Event:
+    """Hide in what people wrote or made; names and states, by which events are understood, are neither."""
+    if type(event) is OfSubflow:
+        return event._replace(event=hide_in(event.event, texts=_TEXTS))
+    return hide_in(event, texts=_TEXTS)
 
 
 def _open(path: Path | str) -> int:

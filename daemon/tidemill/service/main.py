@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.config.loading import load
-from tidemill.config.paths import StatePaths
+from tidemill.config.paths import SECRETS_VARIABLE, StatePaths
 from tidemill.config.settings import Settings
 from tidemill.domain.errors import AlreadyRunning, ConfigurationError, TidemillError
 from tidemill.forkserver import kinship
@@ -60,6 +60,7 @@ def _serve(
 ) -> int:
     set_up_logging()
     os.umask(0o077)
+    os.environ[SECRETS_VARIABLE] = str(settings.places.secrets_dir)  # which every run inherits
     with StateLock(paths) as lock:
         lock.write_pid()
         kinship.become_subreaper()  # of the runs, should their fork server die

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidemill.domain.results import ResultInfo
+from tidemill.domain.secrecy import holds
 from tidemill.storage.checksums import checksum, verify
 from tidemill.storage.encoding import UnstorableError
 from tidemill.storage.files import link_file, read_file, write_file
 from tidemill.storage.patience import Patience, Setback
 from tidemill.storage.places import ResultError, ResultPlace
-from tidemill.storage.previews import look, preview
+from tidemill.storage.previews import WITHHELD, look, preview
 from tidemill.storage.serializers import decode, parse_serializer, suffix
 from tidemill.storage.templates import NameTemplate
 
@@ -59,6 +60,8 @@ class HistoryResult:
             if self.serializer is not None:
                 raise ResultError(f"the result of {place.task} cannot be written to the history: {error}") from error
             return ResultInfo("none", None, 0, look(value), "none")
+        if holds(data):
+            return ResultInfo("none", None, 0, WITHHELD, "none")
         seen = preview(value, form, data)
         if len(data) > self._inline_limit or self._name is not _NAME:
             return self._write_file(place, form, data, seen)
@@ -85,7 +88,8 @@ class HistoryResult:
     def read(self, info: ResultInfo) -> Any:
         """Return the value of a stored result. Raises ResultError where it is gone or damaged."""
         if info.handler == "none":
-            raise ResultError("the result was not kept: it could not be pickled")
+            secret = info.preview == WITHHELD
+            raise ResultError(f"the result was not kept: it {'holds a secret' if secret else 'could not be pickled'}")
         if info.value is None:
             data = self._read_file(info)
         else:
