@@ -44,7 +44,8 @@ class Followed:
         if behind == before:
             return None, False
         self.has_ended |= any(type(event) is RunEnded for event in events)
-        return (self.run_id, before, behind, events), behind - before > PIECE - _LINE
+        has_more = self._reader.is_cut or behind - before > PIECE - _LINE
+        return (self.run_id, before, behind, events), has_more
 
     def keep(self) -> None:
         """Take what was read for recorded."""

@@ -9,6 +9,8 @@ from tidemill.journal.format import Beside, DamageError, Unknown, beside, decode
 
 PIECE: Final = 1 << 20
 """Bytes read at once; longer than any line."""
+WEIGHT: Final = 1 << 20
+"""Bytes of long events after which a piece ends early: a line that points to one is short."""
 
 
 class JournalReader:
@@ -17,8 +19,11 @@ class JournalReader:
     def __init__(self, path: Path | str, offset: int = 0) -> None:
         self.path = Path(path)
         self.offset = offset
+        self.is_cut = False
+        """The last piece ended early, for the weight of its long events."""
         self._fd: int | None = None
         self._at = 0
+        self._weight = 0
 
     def read(self, limit_bytes: int = PIECE) -> tuple[list[Event], int]:
         """Return the events of the next whole lines, and the offset behind them.
@@ -27,8 +32,8 @@ class JournalReader:
         A line that is damaged becomes a note, for nothing may vanish without a word.
         """
         data = self._whole_lines(limit_bytes)
-        start = self.offset
-        self.offset += len(data)
+        start, end = self.offset, self.offset + len(data)
+        self._weight = 0
         events: list[Event] = []
         for line in data.split(b"\n"):
             event = self._understand(line, start)
@@ -36,6 +41,10 @@ class JournalReader:
             if event is not None:
                 self._at = event.at
                 events.append(event)
+            if self._weight > WEIGHT:
+                break
+        self.offset = min(start, end)
+        self.is_cut = self.offset < end
         return events, self.offset
 
     def close(self) -> None:
@@ -72,6 +81,7 @@ class JournalReader:
         return event
 
     def _fetch(self, place: Beside) -> Event | Unknown:
+        self._weight += place.length
         path = beside(self.path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

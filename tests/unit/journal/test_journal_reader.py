@@ -2,7 +2,7 @@ import pytest
 
 from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskStarted
 from tidemill.journal.format import beside, encode
-from tidemill.journal.reader import PIECE, JournalReader
+from tidemill.journal.reader import PIECE, WEIGHT, JournalReader
 from tidemill.journal.writer import JournalWriter
 
 EVENTS = [
@@ -130,3 +130,21 @@ def test_a_closed_reader_opens_again(path):
     reader.close()
     assert reader.read()[0][-1] == EVENTS[-1]
     reader.close()
+
+
+def test_long_events_end_a_piece_by_their_weight(tmp_path):
+    path = tmp_path / "k3f0000000.journal"
+    path.touch()
+    writer = JournalWriter(path)
+    told = [RunNoted(number, "x" * 200_000) for number in range(20)]
+    for event in told:
+        writer.write(event)
+    reader = JournalReader(path)
+    events, cuts = [], []
+    while piece := reader.read()[0]:
+        assert sum(len(event.note) for event in piece) <= WEIGHT + 2 * 200_000
+        events += piece
+        cuts.append(reader.is_cut)
+
+    assert events == told
+    assert cuts == [True, True, True, False]
