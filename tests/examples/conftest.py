@@ -64,13 +64,14 @@ def run_file(tmp_path: Path) -> Callable[..., Outcome]:
         state.mkdir(parents=True)
         order = RunOrder(
             run=new_run_id(),
-            flow="",
+            flow=path.stem,
             path=str(path),
             sources={},
             root=str(path.parent),
             journal=str(state / "journal"),
             log=str(state / "log"),
             results_dir=str(state / "results"),
+            cache_dir=str(tmp_path / "cache"),
             parameters=parameters,
         )
         (state / "order.json").write_bytes(msgspec.json.encode(order))

@@ -89,3 +89,33 @@ def test_disk_report_fails_when_a_limit_is_passed(flows, run_file, tmp_path):
     outcome = run_file(flows / "disk_report.py", log_folder=str(tmp_path / "logs"), max_log_megabytes=1)
     assert outcome.state == "failed"
     assert outcome.task("judge").error.message.endswith("the logs take 2 MB (limit 1 MB)")
+
+
+def test_duplicates_finds_equal_files_and_hashes_none_twice(flows, run_file):
+    first, second = (run_file(flows / "duplicates.py") for _ in range(2))
+    for outcome in (first, second):
+        assert "2 files are the same" in outcome.log
+        assert "2 files compared, 1 groups of equal ones" in outcome.log
+    assert first.task("digest").state == "completed"
+    assert second.task("digest").state == "cached"
+
+
+def test_daily_sales_reports_the_days_that_went_well(flows, run_file):
+    (flows / "data" / "orders" / "2026-11-22.csv").write_text("id,day,customer,amount\n")
+    outcome = run_file(flows / "daily_sales.py")
+    assert outcome.state == "completed"
+    assert "2 days, 230.64 in all" in outcome.log
+    assert "2026-11-22 is missing: ValueError: no amounts on 2026-11-22" in outcome.log
+
+
+def test_exchange_rates_falls_back_and_tells(flows, run_file, tmp_path):
+    outcome = run_file(flows / "exchange_rates.py")
+    assert outcome.task("delivered").state == "failed"
+    assert outcome.value("publish")["USD"] == 1.08
+    assert "the rates are the last known ones" in outcome.log
+
+    delivery = tmp_path / "rates.json"
+    delivery.write_text('{"USD": 1.1}')
+    outcome = run_file(flows / "exchange_rates.py", delivery=str(delivery))
+    assert (outcome.task("last_known").state, outcome.task("warn").state) == ("skipped", "skipped")
+    assert outcome.value("publish") == {"USD": 1.1}

@@ -1,29 +1,102 @@
-"""Every example of the README runs as it is printed there."""
+"""Every example of the README and of the reference runs as it is printed there, and comes to the end that it names."""
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = {
-    match[1].split()[0]: (dict(re.findall(r"-p (\w+)=(\S+)", match[1])), match[2])
-    for match in re.finditer(r"<!-- example: (.+?) -->\n```python\n(.*?)```", README, flags=re.DOTALL)
-}
+from engine_lab import run_file, write_flow
+from tidemill.authoring.flow_options import NAMES as FLOW_OPTIONS
+from tidemill.authoring.options import UNSUPPORTED
+from tidemill.authoring.retries import KEYS as RETRY_KEYS
+from tidemill.authoring.task_options import NAMES as TASK_OPTIONS
+from tidemill.authoring.unsupported import MODULES, NAMES
+from tidemill.cli.parameters import parse_parameters
+
+ROOT = Path(__file__).parents[2]
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "daemon/REFERENCE.md")}
+REFERENCE = PAGES["daemon/REFERENCE.md"]
 
 
-def test_every_example_of_the_reference_was_found():
-    assert len(EXAMPLES) == README.count("<!-- example:") == 7
+class Example(NamedTuple):
+    """A block of a page that is a whole flow file."""
+
+    page: str
+    file: str
+    flow: str
+    parameters: tuple[str, ...]
+    state: str
+    text: str
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_it_runs_as_printed(tmp_path, run_file, name):
-    parameters, text = EXAMPLES[name]
-    (tmp_path / name).write_text(text)
-    outcome = run_file(tmp_path / name, **parameters)
-    assert (outcome.code, outcome.state) == (0, "completed"), outcome.output
+def examples_of(page: str) -> list[Example]:
+    """Read ``<!-- example: FILE[:FLOW] [-p name=value]… [ends STATE] -->`` and the blocks below them."""
+    found = []
+    for order, text in re.findall(r"<!-- example: (.+?) -->\n```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
+        file, _, flow = order.split()[0].partition(":")
+        state = re.search(r" ends (\w+)$", order)
+        parameters = tuple(re.findall(r"-p (\S+)", order))
+        found.append(Example(page, file, flow, parameters, state[1] if state else "completed", text))
+    return found
 
 
-def test_every_python_block_compiles():
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-        compile(block, "README.md", "exec")
+EXAMPLES = [example for page in PAGES for example in examples_of(page)]
+
+
+def test_every_example_was_found_and_has_a_name_of_its_own():
+    assert len(EXAMPLES) == sum(text.count("<!-- example:") for text in PAGES.values()) > 35
+    assert len({(example.page, example.file) for example in EXAMPLES}) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.file)
+def test_it_runs_as_printed(tmp_path, example):
+    path = write_flow(tmp_path / "flows", example.text, example.file)
+    run = run_file(path, example.flow, state=tmp_path / "state", parameters=parse_parameters(example.parameters))
+    assert run.state == example.state, f"{(run.end.error and run.end.error.traceback) or run.end.error}\n{run.log}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_python_block_compiles(page):
+    blocks = re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, page, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if "://" in target:
+            continue
+        file, _, heading = target.partition("#")
+        path = (folder / file).resolve() if file else ROOT / page
+        assert path.exists(), target
+        assert not heading or heading in headings_of(path), target
+
+
+@pytest.mark.parametrize("names", [TASK_OPTIONS, FLOW_OPTIONS, RETRY_KEYS], ids=["task", "flow", "retry_kwargs"])
+def test_the_reference_has_every_option(names):
+    assert [name for name in names if f"`{name}`" not in REFERENCE and f'`"{name}"`' not in REFERENCE] == []
+    used = "".join(example.text for example in EXAMPLES)
+    assert [name for name in names if f"{name}=" not in used and f'"{name}": ' not in used] == []
+
+
+def test_the_reference_has_every_name_that_is_not_supported():
+    section = REFERENCE[REFERENCE.index("### What is not supported") :]
+    assert [name for name in (*MODULES, *NAMES, *UNSUPPORTED) if f"`{name}`" not in section] == []
+
+
+def test_the_reference_has_every_import_path():
+    section = REFERENCE[REFERENCE.index("## Coming from Prefect") : REFERENCE.index("### What differs")]
+    names = "".join(re.findall(r"`([^`]+)`", section)).replace("tidemill", " ")
+    package = ROOT / "daemon" / "tidemill"
+    for path in package.glob("*.py"):
+        assert path.stem.startswith("_") or f".{path.stem}" in names, path.name
+
+
+def headings_of(path: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
