@@ -506,12 +506,12 @@ def test_config_lists_the_limits(tidemill, invocation):
 def test_config_keeps_a_password_to_itself(tidemill, invocation):
     from tidemill.config.settings import Places, Settings
 
-    settings = Settings(places=Places(database_url="postgresql+psycopg://me:secret@host/db"))
+    settings = Settings(places=Places(database_url="postgresql+psycopg://me:hush@host/db"))
     invocation.__dict__["_loaded"] = (settings, {})
 
     ended = tidemill("config")
 
-    assert "secret" not in ended.out
+    assert "hush" not in ended.out
     assert "me:***@host" in ended.out
 
 
