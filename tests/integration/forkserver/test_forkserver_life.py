@@ -224,6 +224,21 @@ def test_the_server_is_lean_and_single_threaded(site):
     assert not HEAVY & loaded
 
 
+def test_what_the_server_leaves_out_is_there_for_whoever_asks(site):
+    client = site.ensure()
+    exited = site.carry_out(
+        client,
+        "import sys; print('decimal' in sys.modules, 'typing_extensions' in sys.modules)\n"
+        "from urllib.parse import urlsplit; print(urlsplit('http://[::1]:80/').hostname)\n"
+        "import ipaddress; print(ipaddress.ip_address('127.0.0.1').is_loopback)\n"
+        "from ipaddress import IPv4Address; import pickle\n"
+        "print(pickle.loads(pickle.dumps(IPv4Address(1))) == IPv4Address(1))\n"
+        "import typing_extensions; print(typing_extensions.Any)",
+    )
+    assert exited.status == 0, site.log(exited.run)
+    assert site.log(exited.run).split() == ["True", "False", "::1", "True", "True", "typing.Any"]
+
+
 def test_a_run_imports_nothing_of_its_own(site):
     client = site.ensure()
     first = site.carry_out(
