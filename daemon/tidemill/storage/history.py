@@ -2,27 +2,23 @@
 
 import os
 from copy import copy
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.secrecy import holds
-from tidemill.storage.checksums import checksum, verify
 from tidemill.storage.encoding import UnstorableError
-from tidemill.storage.files import link_file, read_file, write_file
-from tidemill.storage.patience import Patience, Setback
 from tidemill.storage.places import ResultError, ResultPlace
 from tidemill.storage.previews import WITHHELD, look, preview
-from tidemill.storage.serializers import decode, parse_serializer, suffix
-from tidemill.storage.templates import NameTemplate
+from tidemill.storage.serializers import decode, parse_serializer
+
+if TYPE_CHECKING:
+    from tidemill.storage.templates import NameTemplate
 
 INLINE_LIMIT: Final = 64 * 1024
 """Bytes up to which a result stands in the history itself."""
 NOTHING: Final = ResultInfo("history", None, 4, "null", "json", "null")
 """What is recorded of None, which most tasks return."""
-_NAME: Final = NameTemplate("{run}-{index}-{task}", "HistoryResult")
-"""A run and those it calls share a folder."""
 
 
 class HistoryResult:
@@ -35,7 +31,8 @@ class HistoryResult:
         self._inline_limit = inline_limit
         self.serializer = serializer
         self._encode = parse_serializer(serializer, "HistoryResult")
-        self._name = _NAME
+        self._name: NameTemplate | None = None
+        """Of the file that then holds any result, whatever its size."""
 
     def but(self, **changes: Any) -> "HistoryResult":
         """Return the same handler with another ``serializer``, or with a ``name``, which makes a file of any result."""
@@ -44,6 +41,8 @@ class HistoryResult:
             changed.serializer = changes["serializer"]
             changed._encode = parse_serializer(changed.serializer, "HistoryResult")
         if "name" in changes:
+            from tidemill.storage.templates import NameTemplate
+
             changed._name = NameTemplate(changes["name"], "HistoryResult")
         return changed
 
@@ -63,7 +62,7 @@ class HistoryResult:
         if holds(data):
             return ResultInfo("none", None, 0, WITHHELD, "none")
         seen = preview(value, form, data)
-        if len(data) > self._inline_limit or self._name is not _NAME:
+        if len(data) > self._inline_limit or self._name is not None:
             return self._write_file(place, form, data, seen)
         return ResultInfo("history", None, len(data), seen, form, data.decode() if form == "json" else _to_text(data))
 
@@ -78,12 +77,9 @@ class HistoryResult:
         """
         if info.handler != "file":
             return info
-        path = self._path(place, info.encoding)
-        try:
-            link_file(Path(info.location or ""), Path(path))
-        except Setback as setback:
-            raise ResultError(f"{info.location} cannot be kept as {path}: {setback.reason}") from setback
-        return info._replace(location=path)
+        from tidemill.storage.result_files import link_kept, path_of
+
+        return link_kept(info, path_of(place, info.encoding, self._folder, self._name))
 
     def read(self, info: ResultInfo) -> Any:
         """Return the value of a stored result. Raises ResultError where it is gone or damaged."""
@@ -91,7 +87,7 @@ class HistoryResult:
             secret = info.preview == WITHHELD
             raise ResultError(f"the result was not kept: it {'holds a secret' if secret else 'could not be pickled'}")
         if info.value is None:
-            data = self._read_file(info)
+            data = _read_file(info)
         else:
             data = info.value.encode() if info.encoding == "json" else _to_bytes(info.value)
         try:
@@ -100,24 +96,16 @@ class HistoryResult:
             raise ResultError(f"the result cannot be read from {info.location or 'the history'}: {error}") from error
 
     def _write_file(self, place: ResultPlace, form: str, data: bytes, seen: str) -> ResultInfo:
-        path = self._path(place, form)
-        try:
-            Patience().attempt(lambda: write_file(Path(path), data), f"the result of {place.task}")
-        except Setback as setback:
-            raise ResultError(f"the result of {place.task} cannot be written to {path}: {setback.reason}") from setback
-        return ResultInfo("file", path, len(data), seen, form, None, checksum(data))
+        # Most results are small.
+        from tidemill.storage.result_files import keep_file, path_of
 
-    def _path(self, place: ResultPlace, form: str) -> str:
-        name = self._name.fill(place, suffix(form), datetime.now().astimezone())
-        return os.path.abspath(os.path.join(self._folder, name))  # noqa: PTH100, PTH118 - a symlinked folder keeps the name it was given
+        return keep_file(place, path_of(place, form, self._folder, self._name), form, data, seen)
 
-    def _read_file(self, info: ResultInfo) -> bytes:
-        try:
-            data = read_file(Path(info.location or ""))
-        except Setback as setback:
-            raise ResultError(f"the result cannot be read from {info.location}: {setback.reason}") from setback
-        verify(info, data)
-        return data
+
+def _read_file(info: ResultInfo) -> bytes:
+    from tidemill.storage.result_files import read_kept
+
+    return read_kept(info)
 
 
 def _to_text(data: bytes) -> str:
