@@ -37,12 +37,18 @@ def read_dot(text):
     assert (lines[0], lines[-1]) == ("digraph {", "}")
     for line in lines[1:-1]:
         if made := re.fullmatch(rf"    t(\d+) \[label={string}(, peripheries=2)?\];", line):
-            nodes[int(made[1])] = ([_unescaped(part) for part in re.split(r"(?<!\\)\\n", made[2])], bool(made[3]))
+            nodes[int(made[1])] = ([_unescaped(part) for part in _label_lines(made[2])], bool(made[3]))
         else:
             edge = re.fullmatch(rf"    t(\d+) -> t(\d+)(?: \[style=dashed, label={string}\])?;", line)
             assert edge, line
             edges.append((int(edge[1]), int(edge[2]), _unescaped(edge[3] or "")))
     return nodes, edges
+
+
+def _label_lines(label):
+    """Split at line ends, each an escape; a backslash that stands for itself is an escape too."""
+    tokens = re.findall(r"\\.|[^\\]", label)
+    return "".join("\n" if token == r"\n" else token for token in tokens).split("\n")
 
 
 def _unescaped(text):
