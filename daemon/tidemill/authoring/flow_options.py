@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from tidemill.authoring.hooks import FLOW_HOOKS, NO_HOOKS, Hook, parse_hooks
 from tidemill.authoring.keeping import BY_DEFAULT, Keeping, parse_keeping
+from tidemill.authoring.limits import parse_limits
 from tidemill.authoring.naming import did_you_mean
 from tidemill.authoring.options import check_names, parse_run_name, parse_tags
 from tidemill.authoring.retries import count, parse_retries, seconds
@@ -28,6 +29,7 @@ NAMES: Final = (
     "overlap",
     "max_active_runs",
     "max_workers",
+    "limits",
     "timeout",
     "timeout_seconds",
     "priority",
@@ -65,6 +67,8 @@ class FlowOptions(NamedTuple):
     overlap: str = Overlap.SKIP
     max_active_runs: int | None = None
     max_workers: int | None = None
+    limits: Mapping[str, float] = MappingProxyType({})
+    """What one run may take of the machine: ``{"memory": "512MB", "cpu": 60}``."""
     timeout: float | None = None
     priority: int = 0
     retry: RetryPolicy = NO_RETRIES
@@ -99,6 +103,7 @@ def parse_flow_options(options: Mapping[str, Any], owner: str, description: str 
         overlap=_choice(options.get("overlap"), Overlap, Overlap.SKIP, f"overlap of {owner}"),
         max_active_runs=_at_least_one(options.get("max_active_runs"), f"max_active_runs of {owner}"),
         max_workers=_at_least_one(options.get("max_workers"), f"max_workers of {owner}"),
+        limits=parse_limits(options.get("limits"), owner),
         timeout=timeout,
         priority=_whole(options.get("priority"), f"priority of {owner}"),
         retry=policy,

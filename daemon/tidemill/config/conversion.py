@@ -6,6 +6,7 @@ from types import GenericAlias, UnionType
 from typing import Any, Final, NoReturn
 
 from tidemill.domain.errors import ConfigurationError
+from tidemill.domain.restraints import RESTRAINTS, read_restraint
 
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "catalog.settle": (0, 60),
@@ -46,6 +47,8 @@ def convert(name: str, kind: Any, value: Any, base: Path) -> Any:
     """
     if isinstance(kind, UnionType):
         kind = next(choice for choice in kind.__args__ if choice is not type(None))
+    if name.startswith("runs.") and name[5:] in RESTRAINTS:
+        return _restraint(name, value)
     if isinstance(kind, GenericAlias):
         return _sequence(name, kind.__args__[0], value, base)
     if kind is Path:
@@ -74,6 +77,14 @@ def _sequence(name: str, item: Any, value: Any, base: Path) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{name} takes a list, each member {_WORDS[item]}; it is {_shown(value)}")
     return tuple(convert(name, item, member, base) for member in value)
+
+
+def _restraint(name: str, value: Any) -> int:
+    """Return a limit of runs."""
+    try:
+        return read_restraint(name.removeprefix("runs."), value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {error}") from None
 
 
 def _check_bounds(name: str, value: float) -> None:

@@ -51,6 +51,21 @@ class DispatchSettings(NamedTuple):
     """Tasks of one run that go at once, unless its flow says otherwise."""
 
 
+class RunsSettings(NamedTuple):
+    """What one run may take of the machine, unless its flow says otherwise; None: what the daemon itself may."""
+
+    memory: int | None = None
+    """Bytes it may reserve to write to (RLIMIT_DATA), beyond what its process starts with."""
+    processes: int | None = None
+    """Processes and threads of its user, all runs together (RLIMIT_NPROC); it does not bind root."""
+    open_files: int | None = None
+    """Files it may have open at once (RLIMIT_NOFILE)."""
+    file_size: int | None = None
+    """Bytes of each file it writes (RLIMIT_FSIZE), the output of its own child processes among them."""
+    cpu: int | None = None
+    """Seconds of processor time of each of its processes (RLIMIT_CPU)."""
+
+
 class ScheduleSettings(NamedTuple):
     """Defaults of the schedules' policies; a flow may override each."""
 
@@ -106,6 +121,7 @@ class Settings(NamedTuple):
     places: Places = Places()
     catalog: CatalogSettings = CatalogSettings()
     dispatch: DispatchSettings = DispatchSettings()
+    runs: RunsSettings = RunsSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     history: HistorySettings = HistorySettings()
     retention: RetentionSettings = RetentionSettings()

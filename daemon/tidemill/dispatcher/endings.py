@@ -78,6 +78,8 @@ def _cause(status: int | None) -> str:
             return "the run process exited with code 74: its journal could not be written (is the disk full?)"
         return f"the run process exited with code {status} before the flow came to its end"
     name = _signal_name(-status)
+    if -status == signal.SIGXCPU:
+        return f"the run met its limit on cpu: it used up its seconds of processor time and was killed by {name}"
     if -status == signal.SIGKILL:
         return f"the run process was killed by {name}; out of memory is the usual reason when nobody killed it"
     return f"the run process was killed by {name}"

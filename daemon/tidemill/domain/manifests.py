@@ -57,6 +57,8 @@ class FlowManifest:
     priority: int = 0
     """Higher starts first."""
     max_workers: int | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+    """What one run may take of the machine, by the names of ``domain.restraints``."""
     end_hooks: tuple[str, ...] = ()
     """Its hooks that somebody else has to call when the run's own process cannot."""
     code: dict[str, str] = field(default_factory=dict)

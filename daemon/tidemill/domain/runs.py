@@ -71,6 +71,8 @@ class RunOrder:
     """The daemon saw to it that there is a slot of every limit among its flow's tags; nobody is to be passed by."""
     log_limit: int = 64 * 1024 * 1024
     """Bytes of captured output after which the log says it was truncated."""
+    restraints: dict[str, float] = field(default_factory=dict)
+    """What it may take of the machine, by the names of ``domain.restraints``."""
     trust: Trust | None = None
     """Who may be able to change modules that are read as they are; None: anybody."""
     purpose: str = RUN

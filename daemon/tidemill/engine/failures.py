@@ -1,5 +1,6 @@
 """Turns an exception into data: its type, its message, and a traceback of the user's code alone."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,16 @@ def message_of(error: BaseException) -> str:
         text = f"(its text cannot be read: {type(failure).__name__})"
     if isinstance(error, SystemExit):
         text = f"the code called sys.exit({text})"
+    if isinstance(error, MemoryError | OSError | RuntimeError):
+        text = _with_limit(text, error)
     return shorten(redacted(hide(text)), _MESSAGE_LIMIT)
+
+
+def _with_limit(text: str, error: BaseException) -> str:
+    """Name the limit that the run met, if it has any and met one."""
+    restraining = sys.modules.get("tidemill.engine.restraining")
+    reason = None if restraining is None else restraining.explain(error)
+    return text if reason is None else f"{text} ({reason})" if text else str(reason)
 
 
 def traceback_of(error: BaseException) -> str | None:

@@ -44,6 +44,7 @@ def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
         timeout=options.timeout,
         priority=options.priority,
         max_workers=options.max_workers,
+        limits=dict(options.limits),
         end_hooks=tuple(kind for kind in OWED_HOOKS.values() if kind in options.hooks),
     )
     return manifest, problems

@@ -5,6 +5,7 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +59,7 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     if order.purpose == RUN:
         journal.write(told(order, run.now()))
     _listen_for_cancel(run)
+    _restrain(run, order.restraints)
     try:
         verdict = _carry_out(order, run)
     except BaseException as error:
@@ -127,6 +129,7 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
         from tidemill.engine.owed_hooks import call_owed_hooks
 
         return call_owed_hooks(flow, run, order)
+    _restrain(run, flow.options.limits)  # which nobody knew of a file that is run in a terminal
     if not order.flow:
         run.context = run.context._replace(flow_name=flow.name)
         run.note(f"flow {flow.name}")
@@ -145,6 +148,15 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     if order.timeout is None and flow.options.timeout is not None:
         run.warden.at(flow.options.timeout, run.expire)
     return carry_out(prepared, run, claim)
+
+
+def _restrain(run: Run, limits: Mapping[str, float]) -> None:
+    if not limits:
+        return
+    from tidemill.engine.restraining import restrain
+
+    if restrain(limits) and "processes" in limits and os.geteuid() == 0:
+        run.note("the limit on processes does not bind root: the kernel lets root make any number")
 
 
 def _claim_slots(order: RunOrder, run: Run, flow: Flow) -> "Claim":

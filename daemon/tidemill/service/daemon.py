@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LIVE_SETTINGS = ("dispatch", "schedule", "history", "retention", "limits")
+LIVE_SETTINGS = ("dispatch", "runs", "schedule", "history", "retention", "limits")
 """Sections that a reload puts into force; the others name places and processes, and need a restart."""
 
 

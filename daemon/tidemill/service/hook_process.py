@@ -17,6 +17,7 @@ from tidemill.journal.format import beside
 from tidemill.journal.processes import is_alive
 from tidemill.journal.reader import JournalReader
 from tidemill.service.processes import process_of
+from tidemill.service.restraining import restraints_for
 from tidemill.service.trusting import trust_of
 
 LIMIT: Final = 30.0
@@ -45,6 +46,7 @@ def order_for_hooks(owed: OwedHooks, root: str, paths: StatePaths, settings: Set
         timeout=LIMIT,
         nice=settings.dispatch.nice,
         log_limit=settings.history.log_limit,
+        restraints=restraints_for(None, settings),
         trust=trust_of(settings),
         purpose=CRASH_HOOKS,
         verdict=(str(run.state), owed.error),

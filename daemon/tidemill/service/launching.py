@@ -21,6 +21,7 @@ from tidemill.journal.processes import boot_id
 from tidemill.journal.writer import URGENT
 from tidemill.service.first_try import FirstTry
 from tidemill.service.processes import process_of
+from tidemill.service.restraining import restraints_for
 from tidemill.service.roster import Roster
 from tidemill.service.trusting import trust_of
 from tidemill.service.watching import ExitWatch
@@ -38,6 +39,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
     state, shard = str(paths.root), run.uid[:2]
     schedule = None if run.schedule_id is None else flow.schedules.get(run.schedule_id)
+    restraints = restraints_for(flow.manifest, settings)
     return RunOrder(
         run=run.uid,
         flow=run.flow,
@@ -61,7 +63,8 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         timeout=flow.manifest.timeout,
         max_workers=flow.manifest.max_workers or settings.dispatch.max_workers,
         nice=settings.dispatch.nice,
-        log_limit=settings.history.log_limit,
+        log_limit=int(restraints.pop("output", settings.history.log_limit)),
+        restraints=restraints,
         trust=trust_of(settings),
     )
 

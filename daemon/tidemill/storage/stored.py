@@ -6,9 +6,10 @@ from copy import copy
 from typing import Any, Self, TypeVar
 
 from tidemill.domain.results import ResultInfo
+from tidemill.domain.sizes import readable
 from tidemill.storage.checksums import checksum, verify
 from tidemill.storage.encoding import UnstorableError
-from tidemill.storage.limits import parse_size, readable
+from tidemill.storage.limits import parse_size
 from tidemill.storage.patience import Setback, parse_patience
 from tidemill.storage.places import ResultError, ResultPlace
 from tidemill.storage.previews import preview

@@ -140,7 +140,7 @@ def test_home_is_expanded(project, monkeypatch):
     [
         ("[dispatch]\n\nmax_run = 3\n", 3, "there is no setting dispatch.max_run; did you mean max_runs?"),
         ("[dispach]\nmax_runs = 3\n", 1, "there is no section [dispach]; did you mean dispatch?"),
-        ("# top\nmax_runs = 3\n", 2, "there is no section [max_runs]; known are places"),
+        ("# top\nconcurrency = 3\n", 2, "there is no section [concurrency]; known are places"),
         ("dispatch.nise = 3\n", 1, "there is no setting dispatch.nise; did you mean nice?"),
         ('[dispatch]\nmax_runs = "3"\n', 2, "dispatch.max_runs takes a whole number; it is '3'"),
         ("[dispatch]\nmax_runs = true\n", 2, "dispatch.max_runs takes a whole number; it is true"),
