@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from engine_lab import run_file, write_flow
+from tidemill import flow, task
 from tidemill.authoring.flow_options import NAMES as FLOW_OPTIONS
 from tidemill.authoring.options import UNSUPPORTED
 from tidemill.authoring.retries import KEYS as RETRY_KEYS
@@ -81,6 +82,11 @@ def test_the_reference_has_every_option(names):
     assert [name for name in names if f"`{name}`" not in REFERENCE and f'`"{name}"`' not in REFERENCE] == []
     used = "".join(example.text for example in EXAMPLES)
     assert [name for name in names if f"{name}=" not in used and f'"{name}": ' not in used] == []
+
+
+def test_help_tells_every_option():
+    assert [name for name in TASK_OPTIONS if f"*{name}*" not in task.__doc__] == []
+    assert [name for name in FLOW_OPTIONS if f"*{name}*" not in flow.__doc__] == []
 
 
 def test_the_reference_has_every_name_that_is_not_supported():

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Flow:
     """Tasks that belong together, when they run, and how. What a task depends on is part of its flow.
 
+    *name*; *tasks*: tasks and classes of tasks; *reference_tasks* (all): those that decide how a run ends. Every other
+    option is one of ``flow()``. Raises DefinitionError for an option or a value that cannot be meant.
+
     >>> nightly = Flow("nightly", tasks=[load], schedule=cron("0 2 * * *", timezone="Europe/Berlin"))
     """
 
@@ -196,6 +199,28 @@ def flow(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., 
 
 def flow(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Make a flow of a function that calls tasks.
+
+    Names and meanings are Prefect 3's where it has them. Durations are seconds or a timedelta. Raises DefinitionError
+    for an option that does not exist and for a value that cannot be meant. ``daemon/REFERENCE.md`` tells more of each.
+
+    - *name* (the function's), *description* (its docstring), *version*, *tags* (a text or a list; one that is a named
+      limit takes a slot of it while the run lives), *flow_run_name* (a template such as ``"load-{day}"``, or a
+      function)
+    - *schedule* or *schedules* (none): ``cron(…)``, ``every(…)``, ``at(…)``, one or a list
+    - *parameters*: a dict of values that a run does not give; *validate_parameters* (True): convert to annotations
+    - *catchup* (``"latest"``, ``"all"``, ``"none"``): moments missed while the daemon was down; *grace* (none): how
+      late a start may be; *overlap* (``"skip"``, ``"queue"``, ``"allow"``, ``"cancel"``): a run is due while another
+      goes; *max_active_runs* (none); *priority* (0; the highest first)
+    - *max_workers* (``[dispatch] max_workers``): tasks that go at once; *task_runner* (threads)
+    - *timeout_seconds* or *timeout* (none): of the run, retries included
+    - *retries*, *retry_delay_seconds*, *retry_jitter_factor*, *retry_condition_fn*, *retry*, *retry_kwargs*: as
+      ``task()``; what had completed is not executed again
+    - *result_handler*, *result_storage*, *result_serializer*, *result_storage_key*, *persist_result*,
+      *cache_result_in_memory*: as ``task()``, of what the function returns; storage and serializer also of tasks that
+      say nothing
+    - hooks, a function or a list, called with flow, run and state: *on_running*, *on_completion*, *on_failure*,
+      *on_cancellation*, *on_crashed*
+    - *log_prints*: accepted without effect; prints are always logged
 
     >>> @flow(schedule=every(minutes=5))
     ... def poll(url: str = "https://example.org"):

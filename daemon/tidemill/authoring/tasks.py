@@ -44,6 +44,9 @@ class TaskDefinition:
 class Task:
     """A step of a flow. Use ``@task`` on a function, or subclass it and write ``run``.
 
+    The options are those of ``task()``: attributes of the class, keywords of its definition or of the call that makes
+    the instance.
+
     A class may have ``setup`` and ``teardown`` too, plain or async. They stand around every attempt, which works on a
     copy of the instance. A setup that fails fails the attempt; once it is done, the teardown is called whatever became
     of the work, and one that fails is told in the log and changes nothing.
@@ -321,6 +324,27 @@ def task(*, name: str | None = None, **options: Any) -> Callable[[Callable[..., 
 
 def task(fn: Any = None, /, **options: Any) -> Any:
     """Make a task of a function, a method or a class with a ``run`` method.
+
+    Names and meanings are Prefect 3's where it has them. Durations are seconds or a timedelta. Raises DefinitionError
+    for an option that does not exist and for a value that cannot be meant. ``daemon/REFERENCE.md`` tells more of each.
+
+    - *name* (the function's), *description* (its docstring), *version*, *tags* (a text or a list; one that is a named
+      limit takes a slot of it), *task_run_name* (a template such as ``"load-{day}"``, or a function)
+    - in declared graphs: *depends_on* (tasks, classes, names), *condition* (``"all_succeeded"``, another ``Condition``,
+      or a function of states by name), *parameters* (a dict of bound values)
+    - *retries* or *retry* (0: attempts after the first), *retry_delay_seconds* (0; also a list or a function of the
+      number of retries), *retry_jitter_factor* (0), *retry_condition_fn* (asked with task, task run and state), or all
+      of it as *retry_kwargs*: max_retries, delay, backoff, max_delay, jitter, on, timeout, and tenacity's stop, wait,
+      retry, before, after, before_sleep
+    - *timeout_seconds* or *timeout*: of one attempt
+    - *result_handler* (the history) or *result_storage* (also a path or a URL), *result_serializer* (JSON, else
+      pickle), *result_storage_key* (a template of the name), *persist_result* (False: in memory only),
+      *cache_result_in_memory* (True)
+    - *cache_policy* (never) or *cache_key_fn*: what makes two calls the same; *cache_expiration* (for ever),
+      *refresh_cache* (False)
+    - hooks, a function or a list: *on_running*, *on_completion*, *on_failure* (called with task, task run and state),
+      *on_commit*, *on_rollback* (called with the transaction)
+    - *log_prints*, *viz_return_value*: accepted without effect; prints are always logged
 
     >>> @task(retries=3, retry_delay_seconds=10)
     ... def fetch(url): ...
