@@ -232,7 +232,8 @@ class Dispatcher:
         run = self._runs.get(uid)
         if run is not None and not run.gone:
             self._leave(run)
-            self._settle(run, Ending(State.CRASHED, ErrorInfo("NotStarted", reason)), None)
+            crashed = Ending(State.CRASHED, ErrorInfo("NotStarted", reason))
+            self._settle(run, Ending(State.CANCELLED, None) if run.cancelled else crashed, None)
 
     def exited(self, uid: str, status: int | None) -> None:
         """Judge a run whose process is gone."""

@@ -9,12 +9,15 @@ import msgspec
 from tidemill.domain.errors import NotFound
 from tidemill.domain.manifests import FlowManifest, Problem
 from tidemill.domain.schedules import ScheduleSpec
+from tidemill.domain.zones import LARGE_JUMP
 from tidemill.history.records import StoredFlow, StoredSchedule
 from tidemill.history.run_writing import RunWriting
 from tidemill.history.statements import Row
 from tidemill.history.texts import storable
 
 _SPEC: Final = msgspec.json.Decoder(ScheduleSpec)
+_SET_BACK: Final = LARGE_JUMP * 1_000_000
+"""Microseconds: whoever is set back by more follows the clock at once."""
 _FLOW: Final = msgspec.json.Decoder(FlowManifest)
 
 
@@ -149,13 +152,26 @@ class FlowWriting(RunWriting):
             assert row is not None
             return StoredSchedule(int(row[0]), spec, now)
         schedule_id, stored, cursor, removed_at = known
-        if removed_at is not None:
+        known_cursor = cursor
+        if cursor - now > _SET_BACK:
+            # The clock was wrong when it was written, and by it the schedule would be silent until then.
+            cursor = self._last_seen(schedule_id, now) if removed_at is None else now
+        elif removed_at is not None:
             cursor = max(cursor, now)
-        if removed_at is not None or stored != text:
+        if removed_at is not None or stored != text or cursor != known_cursor:
             self.execute(
                 "UPDATE schedules SET spec = ?, removed_at = NULL, cursor = ? WHERE id = ?", (text, cursor, schedule_id)
             )
         return StoredSchedule(schedule_id, spec, cursor)
+
+    def _last_seen(self, schedule_id: int, now: int) -> int:
+        """Return up to which moment the ledger accounts for a schedule, of those that have come by *now*."""
+        row = self.row(
+            "SELECT COALESCE(until, moment) FROM occurrences WHERE schedule_id = ? AND moment <= ?"
+            " ORDER BY moment DESC LIMIT 1",
+            (schedule_id, now),
+        )
+        return now if row is None else min(int(row[0]), now)
 
 
 def _json(value: FlowManifest | ScheduleSpec) -> str:

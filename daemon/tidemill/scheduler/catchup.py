@@ -1,6 +1,7 @@
 """What becomes of the moments that passed while nobody was there, told in a bounded number of rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -51,6 +52,15 @@ def plan_catchup(
     earlier = _rows(spec, cursor, latest - _TICK, Outcome.COALESCED, shared, coalesced_into=latest)
     reason = f"{why} at its moment; made up for {spoken((now - latest).total_seconds())} later"
     return [*earlier, Verdict(latest, Outcome.LATE, reason, starts=True)]
+
+
+def part_of(spec: ScheduleSpec, span: Verdict, low: datetime, high: datetime) -> Verdict | None:
+    """Return the part of a range of moments from *low* to *high*; None where no moment lies there."""
+    moments = _between(spec, low - _TICK, high, MOST_COUNTED)
+    if not moments:
+        return None
+    last = moments[-1] if len(moments) < MOST_COUNTED else _last(spec, high)
+    return replace(span, moment=moments[0], until=last, count=len(moments))
 
 
 def _newest_runs(spec: ScheduleSpec, low: datetime, now: datetime, *, most: int, why: str) -> list[Verdict]:

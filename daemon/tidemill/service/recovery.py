@@ -57,7 +57,9 @@ class Recovery:
             else:
                 self._dispatcher.admit(run)
                 self._dispatcher.recorded(run, stored.id)
-                queued += 1
+                if run.cancelled:
+                    self._dispatcher.cancel(run.uid, stored.note or "cancelled before it had a process")
+                queued += not run.gone
         if adopted or queued:
             log.info("found %d runs under way and %d waiting", adopted, queued)
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
@@ -18,27 +17,18 @@ from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.outcomes import Catchup, Trigger
 from tidemill.domain.schedules import ScheduleSpec
 from tidemill.domain.times import to_micros
-from tidemill.history.records import NewOccurrence
 from tidemill.history.writing import Writer
 from tidemill.scheduler.catchup import plan_catchup
 from tidemill.scheduler.judgement import LATE_AFTER, FlowFacts, Verdict, judge
 from tidemill.scheduler.moments import DueMoment
-from tidemill.service.recording import Recording, new_run_record
+from tidemill.service.entering import Entry, enter
+from tidemill.service.recording import Recording
 from tidemill.service.roster import KnownFlow, Roster
 
 log = logging.getLogger(__name__)
 
 _TICK = timedelta(microseconds=1)
 _LEAP = "the daemon was held up, the machine slept or its clock was set forward"
-
-
-class Entry(NamedTuple):
-    """A verdict on its way into the ledger, with the run that it starts."""
-
-    schedule_id: int
-    verdict: Verdict
-    run: ActiveRun | None
-    version: str
 
 
 class Timekeeper:
@@ -160,8 +150,9 @@ class Timekeeper:
         )
 
     def _enter(self, flow: KnownFlow, schedule_id: int, verdict: Verdict) -> Entry:
+        spec = flow.schedules[schedule_id]
         if not verdict.starts:
-            return Entry(schedule_id, verdict, None, flow.version)
+            return Entry(schedule_id, spec, verdict, None, flow.version)
         manifest = flow.manifest
         if verdict.cancel_live:
             for active in self._dispatcher.active_of(manifest.name):
@@ -169,7 +160,7 @@ class Timekeeper:
         run = ActiveRun(
             uid=new_run_id(),
             flow=manifest.name,
-            parameters=dict(flow.schedules[schedule_id].parameters),
+            parameters=dict(spec.parameters),
             trigger=Trigger.SCHEDULE,
             scheduled_for=to_micros(verdict.moment),
             schedule_id=schedule_id,
@@ -179,7 +170,7 @@ class Timekeeper:
             tags=manifest.tags,
         )
         self._dispatcher.admit(run)
-        return Entry(schedule_id, verdict, run, flow.version)
+        return Entry(schedule_id, spec, verdict, run, flow.version)
 
     def _record(self, entries: Sequence[Entry], condition: Callable[[Writer], bool] = lambda _: True) -> None:
         if not entries:
@@ -188,7 +179,7 @@ class Timekeeper:
 
         def work(writer: Writer) -> list[int | None]:
             is_wanted = condition(writer)
-            return [_write(writer, entry, at) if is_wanted else None for entry in entries]
+            return [enter(writer, entry, at) if is_wanted else None for entry in entries]
 
         def done(answer: list[int | None] | BaseException) -> None:
             if isinstance(answer, BaseException):
@@ -210,26 +201,3 @@ def _are_timely(moments: Iterable[DueMoment], now: datetime, jitter: float) -> b
     """Tell whether several moments came at once only because each was put off for a while of its own."""
     limit = timedelta(seconds=jitter + LATE_AFTER)
     return jitter > 0 and all(due.until is None and now - due.moment <= limit for due in moments)
-
-
-def _write(writer: Writer, entry: Entry, at: int) -> int | None:
-    """Write one moment and its run; None where there is no run, or the moment has its row already."""
-    schedule_id, verdict, run, version = entry
-    until = None if verdict.until is None else to_micros(verdict.until)
-    occurrence = NewOccurrence(
-        schedule_id=schedule_id,
-        moment=to_micros(verdict.moment),
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        decided_at=at,
-        coalesced_into=None if verdict.coalesced_into is None else to_micros(verdict.coalesced_into),
-        until=until,
-        count=verdict.count,
-    )
-    run_id = None
-    if run is None:
-        writer.add_occurrence(occurrence)
-    else:
-        run_id = writer.add_due_run(occurrence, new_run_record(run, version, at, schedule_id))
-    writer.advance_cursor(schedule_id, until or occurrence.moment)
-    return run_id

@@ -208,6 +208,16 @@ def test_a_run_that_cannot_be_started_ends_with_the_reason(world):
     assert world.dispatcher.live_runs == []
 
 
+def test_a_cancelled_run_that_cannot_be_started_is_cancelled(world):
+    world.queue("a")
+    world.dispatcher.start_due()
+    world.dispatcher.cancel("a", "by hand")
+
+    world.dispatcher.not_started("a", "the flow is gone")
+
+    assert world.ended == [("a", State.CANCELLED)]
+
+
 def test_an_adopted_run_takes_a_slot_and_is_read_on(world):
     run = ActiveRun(uid="a", flow="f", id=9, process=ProcessName(5, 1, "boot"))
 
