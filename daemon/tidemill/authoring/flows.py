@@ -211,7 +211,8 @@ def flow(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, **
     - *catchup* (``"latest"``, ``"all"``, ``"none"``): moments missed while the daemon was down; *grace* (none): how
       late a start may be; *overlap* (``"skip"``, ``"queue"``, ``"allow"``, ``"cancel"``): a run is due while another
       goes; *max_active_runs* (none); *priority* (0; the highest first)
-    - *max_workers* (``[dispatch] max_workers``): tasks that go at once; *task_runner* (threads)
+    - *max_workers* (``[dispatch] max_workers``): tasks that go at once; *task_runner* (threads); *limits* (``[runs]``):
+      a dict of what a run may take of the machine, such as ``{"memory": "2GB", "cpu": 600}``
     - *timeout_seconds* or *timeout* (none): of the run, retries included
     - *retries*, *retry_delay_seconds*, *retry_jitter_factor*, *retry_condition_fn*, *retry*, *retry_kwargs*: as
       ``task()``; what had completed is not executed again
