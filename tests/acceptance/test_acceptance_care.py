@@ -337,3 +337,77 @@ def test_a_backup_that_is_put_back_gets_the_younger_runs_from_their_journals_and
     moments = [run["scheduled_for"] for run in runs]
     assert len(moments) == len(set(moments)) > known + 2
     assert "the history is older than the journals beside it" in daemon.log.read_text()
+
+
+# The doctor
+
+
+def findings(daemon, *options: str, check: int) -> dict[str, list[str]]:
+    """Return what the doctor finds wrong, by check."""
+    document = daemon.json("doctor", *options, check=check)
+    return {
+        found["check"]: [told["message"] for told in found["findings"]]
+        for found in document["checks"]
+        if not found["ok"]
+    }
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_daemon_at_work(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.drop("slow.py", SLOW)
+    daemon.start()
+    daemon.until_flow("quick")
+    run_some(daemon, 2)
+    daemon.cli("run", "slow")
+    live = daemon.until_run("slow", "running")["id"]
+
+    assert findings(daemon, check=0) == {}
+    assert "0 errors" in daemon.cli("doctor").stdout
+    assert "stop it first" in daemon.cli("doctor", "--repair", check=6).stderr
+    daemon.cli("cancel", live)
+    daemon.until_run("slow", "cancelled")
+
+
+def test_the_doctor_repairs_what_it_finds_and_the_daemon_goes_on_with_it(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.start()
+    daemon.until_flow("quick")
+    uids = run_some(daemon, 3)
+    daemon.terminate()
+    damage(daemon)
+    daemon.state.chmod(0o755)
+    cut = next(daemon.state.glob(f"journals/*/{uids[2]}.journal"))
+    with cut.open("ab") as journal:
+        journal.write(b'["task_sta')
+
+    wrong = findings(daemon, check=1)
+    assert "chmod 700" in wrong["state directory"][0]
+    assert "damaged" in wrong["history"][0]
+
+    document = daemon.json("doctor", "--repair")
+
+    assert document["errors"] == 0
+    assert any("was damaged" in told for told in document["repaired"])
+    assert any("owner's alone again" in told for told in document["repaired"])
+    assert ids(daemon) == uids[::-1]
+    assert daemon.json("result", uids[0], "count")["value"] == list(range(20_000))
+    daemon.start()
+    assert daemon.run("quick")["state"] == "completed"
+    assert findings(daemon, check=0) == {}
+
+
+def test_a_lost_history_is_repaired_without_a_daemon_and_local_runs_are_recorded(daemon):
+    daemon.drop("quick.py", QUICK)
+    daemon.start()
+    daemon.until_flow("quick")
+    uids = run_some(daemon, 2)
+    daemon.terminate()
+    local = daemon.cli("run", "flows/quick.py:quick").stderr.split()[-1]
+    lose(daemon)
+
+    assert "is missing" in findings(daemon, check=1)["history"][0]
+    told = daemon.json("doctor", "--repair")["repaired"]
+
+    assert "made again from the journals of 3 runs" in told[0]
+    assert ids(daemon) == [local, *uids[::-1]]
+    assert daemon.json("show", local)["state"] == "completed"

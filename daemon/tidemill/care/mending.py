@@ -78,10 +78,15 @@ class Mending:
         )
 
     def catch_up(self, database: Database) -> str | None:
-        """Bring back the runs that a history put back from an older day does not know; None if there are none."""
+        """Bring back the runs that a history put back from an older day does not know, if it looks like one."""
         with closing(open_reading(database.path or _url(database))) as reading:
             if not is_behind(reading, self._paths):
                 return None
+        return self.bring_back(database)
+
+    def bring_back(self, database: Database) -> str | None:
+        """Bring back every run that has a journal and that the history does not know; None if there is none."""
+        with closing(open_reading(database.path or _url(database))) as reading:
             missing = list(unrecorded(reading, self._paths))
         if not missing:
             return None

@@ -14,6 +14,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "reload": "Read the flow files again, now.",
         "status": "Tell how the daemon is.",
         "check": "Validate the settings and flow files.",
+        "doctor": "Examine everything, and repair what can be.",
     },
     "Flows": {
         "flows": "List the flows.",

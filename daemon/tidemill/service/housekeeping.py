@@ -5,6 +5,7 @@ For its time it holds the state directory as a daemon would. It prints one JSON 
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from tidemill.history.compacting import compact
 from tidemill.history.database import open_database
 from tidemill.history.recorder import Recorder
 from tidemill.service.lock import StateLock
+from tidemill.service.repairing import repair
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,12 +33,19 @@ def main(arguments: Sequence[str]) -> int:
         settings, _ = load(options.config, {"flows_dir": options.flows, "state_dir": options.state})
         paths = StatePaths(Path(settings.places.state_dir).absolute())
         with StateLock(paths):
-            document = _prune(settings, paths, json.loads(options.bounds), is_compact=options.compact)
+            document = _do(options, settings, paths)
     except TidemillError as error:
         sys.stderr.write(f"tidemill: {error}\n")
         return code_of(error)
     json.dump(document, sys.stdout)
     return 0
+
+
+def _do(options: argparse.Namespace, settings: Settings, paths: StatePaths) -> Any:
+    if options.verb == "repair":
+        logging.basicConfig(stream=sys.stderr, format="tidemill: %(message)s")
+        return list(repair(settings, paths))
+    return _prune(settings, paths, json.loads(options.bounds), is_compact=options.compact)
 
 
 def _prune(settings: Settings, paths: StatePaths, bounds: dict[str, Any], *, is_compact: bool) -> dict[str, Any]:
@@ -69,6 +78,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     pruning = verbs.add_parser("prune")
     pruning.add_argument("bounds", help="what stands in for the settings, as JSON")
     pruning.add_argument("--compact", action="store_true")
+    verbs.add_parser("repair")
     return parser.parse_args(arguments)
 
 

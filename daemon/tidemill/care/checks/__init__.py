@@ -1,0 +1,1 @@
+"""The looks that an examination consists of, one file for each thing that is looked at."""
