@@ -272,7 +272,7 @@ class Dispatcher:
     def cancel(self, uid: str, reason: str) -> State:
         """Ask a run to stop, and see to it that it does; return the state it is in now."""
         run = self._runs[uid]
-        if run.ended:
+        if run.ended or (run.gone and not run.cancelled):  # it has died, and how is being recorded
             return run.state
         if not run.launched:
             run.launched = run.cancelled = True

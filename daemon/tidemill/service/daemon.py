@@ -169,9 +169,9 @@ class Daemon:
 
     async def cancel(self, uid: str, reason: str) -> State:
         """Ask a run to stop; when this returns, that is durable: a daemon killed now does not take it back."""
-        state = self.dispatcher.cancel(uid, reason)
+        run, state = self.dispatcher.find(uid), self.dispatcher.cancel(uid, reason)
         await self._recording.perform(lambda writer: None)
-        return state
+        return run.state if run is not None and run.ended else state
 
     async def load_run(self, uid: str) -> StoredRun:
         """Return what the history knows of a run, or refuse an unknown one."""
