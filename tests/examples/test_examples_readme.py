@@ -1,23 +1,34 @@
 """Every example of the README and of the reference runs as it is printed there, and comes to the end that it names."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from engine_lab import run_file, write_flow
-from tidemill import flow, task
+from engine_lab import inspect_file, run_file, write_flow
+from tidemill import CloudResult, DatabaseResult, LocalResult, Parameter, at, cron, every, flow, task
 from tidemill.authoring.flow_options import NAMES as FLOW_OPTIONS
 from tidemill.authoring.options import UNSUPPORTED
 from tidemill.authoring.retries import KEYS as RETRY_KEYS
 from tidemill.authoring.task_options import NAMES as TASK_OPTIONS
 from tidemill.authoring.unsupported import MODULES, NAMES
 from tidemill.cli.parameters import parse_parameters
+from tidemill.concurrency.sync import concurrency, rate_limit
+from tidemill.futures import Future, as_completed, wait
+from tidemill.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from tidemill.transactions import transaction
 
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "daemon/REFERENCE.md")}
 REFERENCE = PAGES["daemon/REFERENCE.md"]
+READ_ONLY = "only"
+"""What runs somewhere else is only read."""
+CALLED = (
+    *(LocalResult, DatabaseResult, CloudResult, transaction, cron, every, at, concurrency, rate_limit),
+    *(Parameter, ThreadPoolTaskRunner, ProcessPoolTaskRunner, Future.result, Future.wait, as_completed, wait),
+)
 
 
 class Example(NamedTuple):
@@ -32,11 +43,11 @@ class Example(NamedTuple):
 
 
 def examples_of(page: str) -> list[Example]:
-    """Read ``<!-- example: FILE[:FLOW] [-p name=value]… [ends STATE] -->`` and the blocks below them."""
+    """Read ``<!-- example: FILE[:FLOW] [-p name=value]… [ends STATE | read only] -->`` and the blocks below them."""
     found = []
     for order, text in re.findall(r"<!-- example: (.+?) -->\n```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
         file, _, flow = order.split()[0].partition(":")
-        state = re.search(r" ends (\w+)$", order)
+        state = re.search(r" (?:ends|read) (\w+)$", order)
         parameters = tuple(re.findall(r"-p (\S+)", order))
         found.append(Example(page, file, flow, parameters, state[1] if state else "completed", text))
     return found
@@ -53,6 +64,11 @@ def test_every_example_was_found_and_has_a_name_of_its_own():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.file)
 def test_it_runs_as_printed(tmp_path, example):
     path = write_flow(tmp_path / "flows", example.text, example.file)
+    if example.state == READ_ONLY:
+        manifest = inspect_file(path)
+        assert manifest.flows
+        assert not manifest.errors
+        return
     run = run_file(path, example.flow, state=tmp_path / "state", parameters=parse_parameters(example.parameters))
     assert run.state == example.state, f"{(run.end.error and run.end.error.traceback) or run.end.error}\n{run.log}"
 
@@ -82,6 +98,12 @@ def test_the_reference_has_every_option(names):
     assert [name for name in names if f"`{name}`" not in REFERENCE and f'`"{name}"`' not in REFERENCE] == []
     used = "".join(example.text for example in EXAMPLES)
     assert [name for name in names if f"{name}=" not in used and f'"{name}": ' not in used] == []
+
+
+@pytest.mark.parametrize("function", CALLED, ids=lambda function: function.__qualname__)
+def test_the_reference_has_every_argument_of(function):
+    words = set(re.findall(r"\w+", REFERENCE))
+    assert [name for name in inspect.signature(function).parameters if name not in {"self", *words}] == []
 
 
 def test_help_tells_every_option():
