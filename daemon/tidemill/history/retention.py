@@ -7,7 +7,7 @@ anybody holding a reading for long. Whoever removes asks again.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from tidemill.domain.states import State
+from tidemill.domain.states import STEPS, State
 from tidemill.history.reading import Reading
 from tidemill.history.steps import listed
 
@@ -15,6 +15,9 @@ WINDOW: Final = 500
 """Runs looked at in one query."""
 FAULTS: Final = (State.FAILED, State.CRASHED, State.TIMED_OUT, State.UPSTREAM_FAILED)
 """Ends that people come back to, so these runs are kept longer."""
+
+UNFINISHED: Final = f"state <> 'completed' AND state IN ({listed(state for state in State if STEPS[state])})"
+"""What is not over, in the words of a partial index."""
 
 _RUN: Final = "id, uid, state, queued_at, finished_at, parent_id"
 _ENDED: Final = "root_id IS NULL AND finished_at IS NOT NULL"

@@ -11,7 +11,7 @@ from tidemill.care.findings import Finding, Site, error, note, warning
 from tidemill.care.walking import Shard, Traces, walk
 from tidemill.domain.errors import HistoryError
 from tidemill.history.reading import Reading, Row, open_reading
-from tidemill.history.retention import known_runs
+from tidemill.history.retention import UNFINISHED, known_runs
 
 GRACE: Final = 60 * 1_000_000
 """Microseconds for which files may be ahead of their rows: a run is going on."""
@@ -98,8 +98,7 @@ def _without_files(site: Site, reading: Reading) -> int:
     return sum(
         not site.paths.journal(str(uid)).exists()
         for (uid,) in reading.rows(
-            "SELECT uid FROM runs WHERE state <> 'completed' AND finished_at IS NULL AND started_at IS NOT NULL"
-            " AND root_id IS NULL AND journal IS NULL"
+            f"SELECT uid FROM runs WHERE {UNFINISHED} AND started_at IS NOT NULL AND root_id IS NULL AND journal IS NULL"
         )
     )
 

@@ -9,13 +9,13 @@ from tidemill.care.findings import Finding, Site, error, note
 from tidemill.domain.errors import HistoryError
 from tidemill.domain.runs import ProcessName
 from tidemill.history.reading import open_reading
+from tidemill.history.retention import UNFINISHED
 from tidemill.journal.processes import is_alive
 
 PATIENCE: Final = 2.5
 """Seconds within which the daemon shows a dead run as crashed, and some."""
 _LIVE: Final = (
-    "SELECT uid, state, pid, start_time, boot_id FROM runs WHERE state <> 'completed' AND finished_at IS NULL"
-    " AND root_id IS NULL ORDER BY queued_at"
+    f"SELECT uid, state, pid, start_time, boot_id FROM runs WHERE {UNFINISHED} AND root_id IS NULL ORDER BY queued_at"
 )
 
 
