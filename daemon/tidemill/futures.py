@@ -1,7 +1,8 @@
 """Waiting for submitted tasks: ``from tidemill.futures import as_completed, wait``."""
 
+from tidemill.engine.arguments import with_states as resolve_futures_to_states
 from tidemill.engine.future_lists import DoneAndNotDone as DoneAndNotDoneFutures
-from tidemill.engine.future_lists import FutureList, as_completed, resolve_futures_to_states, wait
+from tidemill.engine.future_lists import FutureList, as_completed, wait
 from tidemill.engine.futures import Future
 
 PrefectFuture = Future

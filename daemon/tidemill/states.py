@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tidemill.authoring.context import is_async_here
 from tidemill.authoring.states import (
     Cached,
     Cancelled,
@@ -36,16 +37,51 @@ __all__ = [
     "State",
     "StateType",
     "TimedOut",
+    "aget_state_exception",
+    "araise_state_exception",
     "get_state_exception",
+    "is_state",
+    "is_state_iterable",
     "raise_state_exception",
 ]
 
 
 def get_state_exception(state: State) -> Any:
-    """Return the exception that made a run fail."""
-    return state.result(raise_on_failure=False)
+    """Return what made a run fail; async code awaits it. Raises ValueError of a state that is no failure."""
+    if not _has_failed(state):
+        raise ValueError(f"{state!r} is the state of no failure")
+    return aget_state_exception(state) if is_async_here() else state.exception()
 
 
-def raise_state_exception(state: State) -> None:
-    """Raise the exception that made a run fail; do nothing when it did not."""
-    state.result()
+async def aget_state_exception(state: State) -> BaseException:
+    """Do the same for code that awaits it."""
+    return state.exception()
+
+
+def raise_state_exception(state: State) -> Any:
+    """Raise what made a run fail, and do nothing when it did not; async code awaits it."""
+    if is_async_here():
+        return araise_state_exception(state)
+    if _has_failed(state):
+        raise state.exception()
+    return None
+
+
+async def araise_state_exception(state: State) -> None:
+    """Do the same for code that awaits it."""
+    if _has_failed(state):
+        raise state.exception()
+
+
+def is_state(value: Any) -> bool:
+    """Tell whether *value* is a state."""
+    return isinstance(value, State)
+
+
+def is_state_iterable(value: Any) -> bool:
+    """Tell whether *value* is a list, tuple or set of states alone."""
+    return isinstance(value, list | tuple | set) and bool(value) and all(map(is_state, value))
+
+
+def _has_failed(state: State) -> bool:
+    return state.is_failed() or state.is_crashed() or state.is_cancelled()

@@ -159,7 +159,7 @@ STUBBORN = """
 
     def cleaned_up(flow, flow_run, state):
         with open("told", "a") as file:
-            file.write(f"{state.type.value} {state.name} {flow_run.name}\\n")
+            file.write(f"{state.kind.value} {state.name} {flow_run.name}\\n")
 
     @flow(on_cancellation=[cleaned_up], on_failure=[cleaned_up], timeout=TIMEOUT)
     def stubborn():

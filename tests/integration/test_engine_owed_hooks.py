@@ -25,7 +25,7 @@ def printed(record):
 
 
 TELLING = """
-    def told(flow, flow_run, state): print(flow.name, flow_run.state is state, state.type.value, state.message)
+    def told(flow, flow_run, state): print(flow.name, flow_run.state is state, state.kind.value, state.message)
     @flow({kind}=[told])
     def etl(day: int = 3): print("never run")
 """

@@ -1026,3 +1026,35 @@ def test_a_traceback_quotes_the_text_that_ran_and_not_what_was_written_over_it(t
 
     assert "# that ran" in record.tasks["load"].error.traceback
     assert "written since" not in record.log
+
+
+def test_a_sub_flow_that_returned_futures_gives_their_states_in_a_resumed_run_too(run):
+    text = """
+        @task
+        def double(n): print("doubled"); return 2 * n
+        @flow
+        def child(n): return [double.submit(n), double.submit(n + 1)]
+        @flow
+        def etl():
+            states = child(1)
+            if os.environ.get("BREAK"): raise ValueError
+            return [state.result() for state in states]
+        """
+    before = run(text, flow="etl", environment={"BREAK": "1"})
+
+    after = run(text, flow="etl", resume=(FinishedTask(0, "child", before.tasks["child"].result),))
+
+    assert (before.state, after.state) == ("failed", "completed")
+    assert after.end.result.preview == "[2,4]"
+    assert "doubled" not in after.log
+
+
+def test_the_history_keeps_the_values_of_futures_that_a_flow_returns(run):
+    record = run("""
+        @task
+        def double(n): return 2 * n
+        @flow
+        def etl(): return {"doubled": double.map([1, 2]), "first": double(1, return_state=True)}
+        """)
+
+    assert record.end.result.value == '{"doubled":[2,4],"first":2}'

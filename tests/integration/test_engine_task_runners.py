@@ -113,7 +113,7 @@ def nap(seconds):
 @flow(task_runner=RUNNER)
 def etl():
     state = nap.submit(60, return_state=True)
-    return [str(state.type), nap.submit(0).result()]
+    return [str(state.kind), nap.submit(0).result()]
 """)
 
     assert record.state == "completed", record.end

@@ -1,6 +1,7 @@
 """What user code may ask about the run it is part of."""
 
 import logging
+import sys
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
@@ -85,6 +86,24 @@ def current_run() -> RunContext:
 def current_task() -> TaskContext | None:
     """Return the task that is being executed here; None in a flow's own body and outside of runs."""
     return CURRENT_TASK.get()
+
+
+def is_async_here() -> bool:
+    """Tell whether the code is an async flow's or task's own; outside of runs, whether an event loop runs it."""
+    is_async = getattr(CURRENT_TASK.get() or CURRENT_RUN.get(), "is_async", None)
+    return in_event_loop() if is_async is None else bool(is_async)
+
+
+def in_event_loop() -> bool:
+    """Tell whether the calling code runs inside an event loop."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def get_run_logger() -> logging.Logger:

@@ -113,7 +113,7 @@ def _begin(made: Prepared) -> FlowCall:
 def _ended(call: FlowCall, *, return_state: bool) -> Any:
     verdict = _verdict(call)
     if return_state:
-        return returned_state(verdict)
+        return returned_state(verdict, call.run)
     if verdict.state.is_success or verdict.state is State.SKIPPED:
         return verdict.value
     raise verdict.exception or TidemillError(f"flow {call.flow.name} ended as {verdict.state}")

@@ -1,6 +1,6 @@
 """Futures and states among the arguments of a call: found, waited for, and replaced by their results."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tidemill.authoring.mapping import AllowFailure, Opaque, Quoted, Unmapped
@@ -49,7 +49,7 @@ class Given:
                 end(task_run, State.SKIPPED, ErrorInfo("Skipped", f"not run, because {_name(promise)} was skipped"))
                 return
             if not state.is_completed() and not may_fail:
-                reason = f"not run, because {_name(promise)} ended as {state.type}"
+                reason = f"not run, because {_name(promise)} ended as {state.kind}"
                 task_run.error = state.error or FailedRun(reason)
                 end(task_run, State.UPSTREAM_FAILED, ErrorInfo("UpstreamFailed", reason))
                 return
@@ -81,24 +81,36 @@ def promises_in(value: Any, may_fail: bool = False) -> Iterator[tuple[Any, bool]
         yield from promises_in(value.value, may_fail or kind is AllowFailure)
 
 
-def with_results(value: Any, *, states: bool = True) -> Any:
-    """Return *value* with every future in it, and every state where those count, replaced by its result.
-
-    One that failed is replaced by its exception.
-    """
+def with_results(value: Any) -> Any:
+    """Return *value* with every future and every state in it replaced by its result, or by its exception."""
     kind = type(value)
-    if kind is Future or (states and kind is ReturnedState):
-        return value.result(raise_on_failure=False)
     if kind in _WRAPPERS:
-        return with_results(value.value, states=states)
+        return with_results(value.value)
     if kind is Quoted:
         return value.value
+    return _replaced(value, with_results) if kind not in _PROMISES else _outcome(value)
+
+
+def with_states(value: Any) -> Any:
+    """Return *value* with every future in it replaced by the state it ended in."""
+    return _replaced(value, with_states) if type(value) is not Future else value.final_state()
+
+
+def _outcome(promise: Any) -> Any:
+    if type(promise) is Future:
+        return promise.result(raise_on_failure=False)
+    return promise.outcome(raise_on_failure=False)
+
+
+def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return *value* with *replace* applied to everything in it, where that changes something."""
+    kind = type(value)
     if kind in _LISTS or isinstance(value, list):
         if not any(_wrapped(value)):
             return value
-        return (kind if kind in _LISTS else list)(with_results(item, states=states) for item in value)
+        return (kind if kind in _LISTS else list)(replace(item) for item in value)
     if kind is dict and any(_wrapped(value.values())):
-        return {key: with_results(item, states=states) for key, item in value.items()}
+        return {key: replace(item) for key, item in value.items()}
     return value
 
 

@@ -3,22 +3,22 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.states import FailedRun
-from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.errors import Skip
-from tidemill.domain.results import ErrorInfo
+from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import SUCCESSES, State
-from tidemill.engine.arguments import promises_in, with_results
-from tidemill.engine.failures import describe
-from tidemill.engine.futures import Future
+from tidemill.engine.arguments import promises_in, with_results, with_states
+from tidemill.engine.failures import describe, message_of, type_name
 from tidemill.engine.graph_judging import judge_graph
 from tidemill.engine.graph_run import GraphRun
-from tidemill.engine.keeping import keep
+from tidemill.engine.keeping import keep, keep_by_default
+from tidemill.engine.returned_states import is_authors_own, said_by
 from tidemill.engine.run import Run
 from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
 from tidemill.storage.places import ResultPlace
 
 if TYPE_CHECKING:
     from tidemill.engine.flow_run import FlowCall
+    from tidemill.engine.task_run import TaskRun
 
 _NO_FAILURE: Final = frozenset({*SUCCESSES, State.SKIPPED})
 
@@ -39,48 +39,47 @@ def judge_flow(call: "FlowCall", graph_run: GraphRun | None) -> Verdict:
 
 
 def _judge_value(call: "FlowCall", value: Any) -> Verdict:
-    """Judge by what the body returned: a state says it, several states the worst of them, anything else is a value.
+    """Judge by what the body returned: a state that it made says it; of others the worst; anything else is a value.
 
-    A submitted task that failed, and whose failure nobody has seen, fails a flow that returns no state.
+    Futures in the value reach the caller as states, as those of tasks do. A submitted task that failed, and whose
+    failure nobody has seen, fails a flow that returns no state.
     """
-    if isinstance(value, ReturnedState):
-        return _judge_states(call, [value], value)
-    run = call.run
-    returned = [promise for promise, _ in promises_in(value) if isinstance(promise, Future)]
-    unknown = [future for future in run.futures if not future.looked_at or future in returned]
-    bad = [future.task_run for future in unknown if future.task_run.state not in _NO_FAILURE]
-    if bad:
-        return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
-    if isinstance(value, list | tuple | set) and value and all(isinstance(item, ReturnedState) for item in value):
-        return _judge_states(call, list(value), value)
-    return _keep(call, with_results(value, states=False))
+    run, returned = call.run, [promise for promise, _ in promises_in(value)]
+    given = with_states(value) if returned else value
+    said = said_by(given)
+    if not is_authors_own(said):
+        unknown = [future for future in run.futures if not future.looked_at or future in returned]
+        bad = [future.task_run for future in unknown if future.task_run.state not in _NO_FAILURE]
+        if bad:
+            return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
+    if said is None:
+        return _keep(call, given)
+    if said.is_completed():
+        return _keep(call, said.data)._replace(said=said)
+    exception = said.exception()
+    # The state of a task names the exception's type already.
+    message = said.message if said is not given or is_authors_own(said) else None
+    error = ErrorInfo(type_name(exception), message or message_of(exception))
+    return Verdict(said.kind if said.is_final() else State.FAILED, error, exception=exception, said=said)
 
 
 def _keep(call: "FlowCall", value: Any) -> Verdict:
+    """Keep the values; what holds states is kept as it is too, for an attempt that calls the flow no more."""
+    plain, caller = with_results(value), call.run.caller
     try:
-        result = None if value is None else keep(call, call.flow.options.keeping, value, _place(call))
+        result = None if plain is None else keep(call, call.flow.options.keeping, plain, _place(call))
+        handed = None if plain is value or caller is None else _keep_as_handed(caller, value)
     except Exception as failure:
         return Verdict(State.FAILED, describe(failure), exception=failure)
-    return Verdict(State.COMPLETED, result=result, value=value)
+    return Verdict(State.COMPLETED, result=result, value=value, handed=handed)
+
+
+def _keep_as_handed(caller: "TaskRun", value: Any) -> ResultInfo | None:
+    return keep_by_default(caller.run, value, caller.name, caller.index)
 
 
 def _place(call: "FlowCall") -> ResultPlace:
     return call.run.place(call.flow.name, -1)._replace(parameters=call.run.context.parameters)
-
-
-def _judge_states(call: "FlowCall", states: list[ReturnedState], value: Any) -> Verdict:
-    failures = [state for state in states if not state.is_completed()]
-    if not failures:
-        if value is not states[0]:
-            return _keep(call, value)
-        return _keep(call, value.data)._replace(message=value.message)
-    first = failures[0]
-    message = first.message or f"the flow returned {first.name}"
-    if len(states) > 1:
-        message = f"{len(failures)} of {len(states)} states the flow returned are failures; the first: {message}"
-    exception = first.error or FailedRun(message)
-    ended = first.type if len(states) == 1 and first.is_final() else State.FAILED
-    return Verdict(ended, ErrorInfo(type(exception).__name__, message), exception=exception, message=message)
 
 
 def _state_after(error: BaseException, run: Run) -> State:

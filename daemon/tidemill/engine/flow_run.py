@@ -53,7 +53,7 @@ class FlowCall(Invocation):
     def __init__(self, prepared: Prepared, run: Run, timeout: float | None = None) -> None:
         super().__init__(run, prepared.flow.__class__, timeout)
         self._prepared = prepared
-        run.keeping = prepared.flow.options.keeping
+        run.flow, run.keeping = prepared.flow, prepared.flow.options.keeping
         self.retries: Retries | None = None
         self.since = run.now()
         self.verdict = Verdict(State.CANCELLED)
@@ -71,7 +71,7 @@ class FlowCall(Invocation):
         if self.claim is not None:
             yield from self._take_slots(self.claim)
         if "on_running" in flow.options.hooks:
-            call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING)))
+            call_flow_hooks(flow, run, returned_state(Verdict(State.RUNNING), run))
         while True:
             graph_run = self._aim()
             if flow.options.retry.before is not None:
@@ -105,7 +105,7 @@ class FlowCall(Invocation):
         """Return how it went, when everybody who wanted to know of it has been told."""
         flow, verdict = self.flow, self.verdict
         if flow.options.hooks:
-            call_flow_hooks(flow, self.run, returned_state(verdict))
+            call_flow_hooks(flow, self.run, returned_state(verdict, self.run))
         self._release_slots()
         return verdict
 

@@ -67,18 +67,6 @@ def as_completed(futures: Iterable[Future], timeout: float | None = None) -> Ite
         yield future
 
 
-def resolve_futures_to_states(value: Any) -> Any:
-    """Return *value* with every future in it, lists and dicts included, replaced by the state it ended in."""
-    if isinstance(value, Future):
-        return value.final_state()
-    if isinstance(value, list | tuple | set):
-        kind = list if isinstance(value, FutureList) else type(value)
-        return kind(resolve_futures_to_states(item) for item in value)
-    if isinstance(value, dict):
-        return {key: resolve_futures_to_states(item) for key, item in value.items()}
-    return value
-
-
 def states_of(futures: Iterable[Future]) -> list[ReturnedState]:
     """Return the states that *futures* ended in."""
     return [future.final_state() for future in futures]

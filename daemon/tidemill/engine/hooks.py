@@ -37,16 +37,30 @@ def call_task_hooks(task_run: "TaskRun") -> None:
 
 def call_flow_hooks(flow: Any, run: Run, state: ReturnedState) -> None:
     """Call the flow's hooks for *state*."""
-    hooks = flow.options.hooks.get(_KINDS.get(state.type, ""), ())
+    hooks = flow.options.hooks.get(_KINDS.get(state.kind, ""), ())
     if hooks:
         _call(hooks, (flow, view_run(run, state), state), run, "-")
 
 
 def state_of(task_run: "TaskRun") -> ReturnedState:
     """Return the state of a task run as authors see it."""
-    failure = task_run.failure
-    message = task_run.message or (failure.line if failure is not None and task_run.error is not None else None)
-    return ReturnedState(task_run.state, message=message, data=value_of(task_run), error=task_run.error)
+    failure, said, kind = task_run.failure, task_run.said, task_run.state
+    message = failure.line if failure is not None and task_run.error is not None else None
+    name = said.name if said is not None and said.kind is kind else None
+    state = ReturnedState(
+        kind,
+        name=name,
+        message=(said.message if said is not None else None) or message,
+        data=value_of(task_run),
+        error=task_run.error,
+    )
+    state.of = task_run_id(task_run)
+    return state
+
+
+def task_run_id(task_run: "TaskRun") -> str:
+    """Return what a task run is known by: the run's id and the task's place in it."""
+    return f"{task_run.run.context.run_id}/{task_run.index}"
 
 
 def view_run(run: Run, state: ReturnedState | None = None) -> "FlowRunView":
@@ -73,7 +87,7 @@ def view_task_run(task_run: "TaskRun", state: ReturnedState | None = None) -> "T
     from tidemill.authoring.run_views import TaskRunView
 
     return TaskRunView(
-        id=f"{task_run.run.context.run_id}/{task_run.index}",
+        id=task_run_id(task_run),
         name=task_run.run_name or task_run.name,
         task_name=task_run.name,
         flow_run_id=task_run.run.context.run_id,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from tidemill.authoring.context import in_event_loop
 from tidemill.engine.failures import traceback_of
 from tidemill.engine.warden import Call, pending_interrupt
 
@@ -130,19 +131,6 @@ def kind_of(fn: Any) -> int:
     return 0 if code is None else code.co_flags & _LAZY_FLAGS
 
 
-def is_async(fn: Any) -> bool:
-    """Tell whether calling *fn* returns something to await."""
-    return kind_of(fn) == ASYNC
-
-
-def in_event_loop() -> bool:
-    """Tell whether the calling code runs inside an event loop."""
-    if "asyncio" not in sys.modules:
-        return False
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def has_to_be_awaited(fn: Any) -> bool:
+    """Tell whether *fn* is the code of an event loop."""
+    return bool(kind_of(fn) & (ASYNC | ASYNC_GENERATOR))

@@ -3,13 +3,12 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tidemill.authoring.states import FailedRun
-from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.errors import ProcessDied, Skip
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.keeping import Arguments, is_by_default, keep, keep_by_default
+from tidemill.engine.returned_states import said_by
 from tidemill.engine.run_names import arguments_of
 from tidemill.engine.warden import pending_interrupt
 
@@ -64,12 +63,12 @@ def judge_interrupt(task_run: "TaskRun", error: Interrupt) -> None:
 
 
 def _judge_value(task_run: "TaskRun") -> None:
-    if isinstance(task_run.value, ReturnedState):
-        returned = task_run.value
-        task_run.value, task_run.message = returned.data, returned.message
-        if not returned.is_completed():
-            task_run.error = returned.error or FailedRun(returned.message or f"the task returned {returned.name}")
-            task_run.state = returned.type if returned.is_final() else State.FAILED
+    said = None if task_run.subflow is not None else said_by(task_run.value)
+    if said is not None:
+        task_run.said, task_run.value = said, said.data
+        if not said.is_completed():
+            task_run.error = said.exception()
+            task_run.state = said.kind if said.is_final() else State.FAILED
             return
     if task_run.options.retry.on_value is not None:
         from tidemill.engine.tried import retries_of_task

@@ -66,7 +66,7 @@ def _items(value: Any) -> Sequence[Any] | None:
         inner = _items(value.value)
         return None if inner is None else [AllowFailure(item) for item in inner]
     if isinstance(value, Future | ReturnedState):
-        value = value.result()
+        value = value.result() if isinstance(value, Future) else value.outcome()
     if not is_mapped_over(value):
         return None
     return value if isinstance(value, Sequence) else list(value)

@@ -30,7 +30,7 @@ def call_owed_hooks(flow: Flow, run: Run, order: RunOrder) -> Verdict:
     """
     assert order.verdict is not None
     state = ReturnedState(State(order.verdict[0]), message=order.verdict[1])
-    kind = OWED_HOOKS[state.type]
+    kind = OWED_HOOKS[state.kind]
     hooks = flow.options.hooks.get(kind, ())
     if not hooks:
         return Verdict(State.SKIPPED)
@@ -38,7 +38,7 @@ def call_owed_hooks(flow: Flow, run: Run, order: RunOrder) -> Verdict:
     run.context = run.context._replace(flow_name=flow.name, parameters=parameters, tags=flow.options.tags)
     if flow.options.run_name is not None:
         run.context = run.context._replace(name=name_run(flow.options.run_name, parameters, run))
-    run.tell("-", "INFO", f"the run ended as {state.type}: calling its {kind} hooks in a process of their own")
+    run.tell("-", "INFO", f"the run ended as {state.kind}: calling its {kind} hooks in a process of their own")
     CURRENT_RUN.set(run)
     errors: list[ErrorInfo] = []
     for hook in hooks:

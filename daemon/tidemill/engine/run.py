@@ -16,6 +16,7 @@ from tidemill.domain.events import Event, OfSubflow, RunNamed, RunNoted
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
+from tidemill.engine.invoking import has_to_be_awaited
 from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
 from tidemill.limits.here import HELD
@@ -96,6 +97,8 @@ class Run:
         """Every task run that was made, in the order of their indices."""
         self.futures: list[Any] = []
         """Every future that a function flow made."""
+        self.flow: Any = None
+        """The flow that is carried out; None where a task alone is."""
         self.caller: Any = None
         """The task run that stands for this one in the run that called it."""
         self.children: list[Run] = []
@@ -145,6 +148,11 @@ class Run:
         if run.interruption is not None:
             run.interrupted.set()
         return run
+
+    @property
+    def is_async(self) -> bool:
+        """Tell whether the flow's own code is async."""
+        return self.flow is not None and has_to_be_awaited(getattr(self.flow, "fn", None))
 
     @property
     def _root(self) -> "Run":

@@ -106,9 +106,9 @@ def _close(task_run: TaskRun, call: FlowCall) -> Any:
     else:
         task_run.transaction.hold(run.sink, ended)
     run.close()
-    task_run.message = verdict.message
+    task_run.said = verdict.said
     if verdict.state.is_success:
-        task_run.result = verdict.result or NOTHING
+        task_run.result = verdict.handed or verdict.result or NOTHING
         return verdict.value
     if task_run.run.interruption is not None or isinstance(verdict.exception, Interrupt):
         raise task_run.run.interruption or verdict.exception or Interrupt

@@ -13,6 +13,7 @@ from tidemill.engine.failures import describe
 from tidemill.engine.hooks import call_task_hooks
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import Invocation, Steps
+from tidemill.engine.invoking import has_to_be_awaited
 from tidemill.engine.judging import judge, judge_interrupt, judge_kept
 from tidemill.engine.recording import end, record
 from tidemill.engine.resuming import drop_value, take_over
@@ -21,6 +22,7 @@ from tidemill.engine.run_names import name_task_run
 from tidemill.limits.here import HERE
 
 if TYPE_CHECKING:
+    from tidemill.authoring.states import State as ReturnedState
     from tidemill.domain.results import ErrorInfo, ResultInfo
     from tidemill.engine.caching import Memo
     from tidemill.engine.retrying import Retries
@@ -59,13 +61,13 @@ class TaskRun(Invocation):
         "index",
         "is_computed",
         "memo",
-        "message",
         "name",
         "occurrence",
         "options",
         "result",
         "retries",
         "run_name",
+        "said",
         "since",
         "started_at",
         "state",
@@ -90,7 +92,7 @@ class TaskRun(Invocation):
         self.since: int | None = None
         """When its attempts within this attempt of the flow began, if there were some before."""
         self.state = State.PENDING
-        self.message: str | None = None
+        self.said: ReturnedState | None = None
         """What the code itself said of its end, by returning a state."""
         self.failure: ErrorInfo | None = None
         self.result: ResultInfo | None = None
@@ -110,6 +112,11 @@ class TaskRun(Invocation):
         """What the cache has to do with it."""
         self.transaction: TaskTransaction | None = None
         """What it did, until it is decided whether that counts."""
+
+    @property
+    def is_async(self) -> bool:
+        """Tell whether its code is async."""
+        return has_to_be_awaited(self.fn)
 
     @property
     def has_ended(self) -> bool:
@@ -152,6 +159,7 @@ class TaskRun(Invocation):
                 yield run.runner.ready
             start(self)
             if not self.is_computed:
+                self.said = None
                 yield None
                 judge(self)
             if self.state is State.RUNNING:

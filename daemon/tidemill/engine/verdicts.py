@@ -20,8 +20,10 @@ class Verdict(NamedTuple):
     """What a function flow returned."""
     exception: BaseException | None = None
     """What it raised, for a caller in the same process."""
-    message: str | None = None
-    """What the state says that its body returned."""
+    said: ReturnedState | None = None
+    """The state that its body made and returned."""
+    handed: ResultInfo | None = None
+    """Where the value is kept as the caller got it, when that holds states."""
 
 
 def judge_interruption(run: Run) -> Verdict | None:
@@ -44,7 +46,16 @@ def summarise(bad: list[TaskRun]) -> ErrorInfo:
     return failure._replace(message=f"{who}{failure.message}{others}")
 
 
-def returned_state(verdict: Verdict) -> ReturnedState:
-    """Return a verdict as the state that authors see."""
-    message = verdict.message or (verdict.error.line if verdict.error is not None else None)
-    return ReturnedState(verdict.state, message=message, data=verdict.value, error=verdict.exception)
+def returned_state(verdict: Verdict, run: Run) -> ReturnedState:
+    """Return a verdict on *run* as the state that authors see."""
+    said = verdict.said
+    message = verdict.error.line if verdict.error is not None else None
+    state = ReturnedState(
+        verdict.state,
+        name=said.name if said is not None and said.kind is verdict.state else None,
+        message=(said.message if said is not None else None) or message,
+        data=verdict.value,
+        error=verdict.exception,
+    )
+    state.of = run.context.run_id
+    return state

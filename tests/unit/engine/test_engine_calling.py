@@ -149,7 +149,7 @@ def test_futures_tell_what_became_of_their_tasks():
             after.state.type,
         )
 
-    assert etl() == (8, StateType.COMPLETED, True, GiveUp, GiveUp, StateType.UPSTREAM_FAILED)
+    assert etl() == (8, StateType.COMPLETED, True, GiveUp, GiveUp, StateType.FAILED)
 
 
 def test_a_future_in_a_list_or_a_dict_is_waited_for_too():
@@ -168,16 +168,25 @@ def test_a_future_in_a_list_or_a_dict_is_waited_for_too():
     assert etl() == 4
 
 
-def test_a_returned_future_stands_for_its_result():
+def test_a_returned_future_reaches_the_caller_as_the_state_of_its_task():
     @task
     def one():
         return 1
 
     @flow
-    def etl():
-        return [one.submit(), one.submit()]
+    def single():
+        return one.submit()
 
-    assert etl() == [1, 1]
+    @flow
+    def several():
+        return {"ones": [one.submit(), one.submit()], "two": 2}
+
+    @flow
+    def outer():
+        return single().result(), [state.result() for state in several()["ones"]], several()["two"]
+
+    assert single().is_completed()
+    assert outer() == (1, [1, 1], 2)
 
 
 def test_waiting_with_a_time_limit_gives_up():
