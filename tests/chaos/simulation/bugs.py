@@ -1,0 +1,270 @@
+"""Faults seeded into the product on purpose: each has to be noticed, or the judgement is worth nothing."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from tidemill.dispatcher import dispatcher
+from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.dispatcher.queue import PendingQueue
+from tidemill.domain.states import State
+from tidemill.history import ingest as ingesting
+from tidemill.history import turns
+from tidemill.history.following import Journals
+from tidemill.history.ledger import LedgerWriting
+from tidemill.history.pacing import Pace
+from tidemill.history.recorder import Recorder
+from tidemill.history.resuming import Resuming
+from tidemill.history.run_writing import RunWriting
+from tidemill.history.writing import Writer
+from tidemill.journal.reader import JournalReader
+from tidemill.scheduler.clock import Clock
+from tidemill.service import recovery
+from tidemill.service.recording import Recording
+from tidemill.service.recovery import Recovery
+from tidemill.service.timekeeping import Timekeeper
+from tidemill.service.watching import ExitWatch
+
+
+@contextmanager
+def launched_before_it_is_recorded():
+    admit = Dispatcher.admit
+
+    def admit_and_start(self, run):
+        admit(self, run)
+        if run.trigger == "schedule" and not run.id:
+            self._queue.add(run)
+
+    with patch.object(Dispatcher, "admit", admit_and_start):
+        yield
+
+
+@contextmanager
+def a_moment_may_have_two_runs():
+    def add_due_run(self, occurrence, run):
+        run_id = self.add_run(run)
+        if self._is_free(occurrence):
+            self._add(occurrence, run_id)
+        return run_id
+
+    with patch.object(LedgerWriting, "add_due_run", add_due_run):
+        yield
+
+
+@contextmanager
+def acknowledged_before_the_commit():
+    submit = Recording.submit
+
+    def hasty(self, work, done=None, *, reading=None):
+        def act(writer):
+            answer = work(writer)
+            if done is not None and isinstance(answer, int):
+                self._inbox.put(done, answer)
+            return answer
+
+        def later(answer):
+            if not isinstance(answer, int):
+                done(answer)
+
+        submit(self, act, None if done is None else later, reading=reading)
+
+    with patch.object(Recording, "submit", hasty):
+        yield
+
+
+@contextmanager
+def the_ledger_is_not_in_the_transaction_of_its_run():
+    def enter(self, entries, condition=None):
+        for entry in entries:
+            self._recording.submit(lambda writer, entry=entry: writer.advance_cursor(entry.schedule_id, 10**16))
+        record(self, entries) if condition is None else record(self, entries, condition)
+
+    record = Timekeeper._record
+    with patch.object(Timekeeper, "_record", enter):
+        yield
+
+
+@contextmanager
+def the_offset_is_not_moved_with_the_rows():
+    with patch.object(ingesting, "_OFFSET", "UPDATE runs SET journal_offset = ?3 WHERE id = ?2 AND ?1 = ?1"):
+        yield
+
+
+@contextmanager
+def a_torn_line_is_passed_over():
+    whole = JournalReader._whole_lines
+
+    def any_lines(self, limit):
+        data = whole(self, limit)
+        return data or (self._fd is not None and Path(self.path).read_bytes()[self.offset :]) or b""
+
+    with patch.object(JournalReader, "_whole_lines", any_lines):
+        yield
+
+
+@contextmanager
+def recovery_starts_what_lives():
+    def take_up(self, left, living):
+        for stored, finished in left:
+            run = recovery._active(stored, finished)
+            self._taken.append((run, stored.started_at))
+            self._dispatcher.admit(run)
+            self._dispatcher.recorded(run, stored.id)
+
+    with patch.object(Recovery, "take_up", take_up):
+        yield
+
+
+@contextmanager
+def a_dead_run_is_forgotten():
+    def look_up(self, run, looks):
+        self._watched.pop(run.uid, None)
+
+    with patch.object(ExitWatch, "_look_up", look_up):
+        yield
+
+
+@contextmanager
+def a_slot_is_not_given_back():
+    def leave(self, run):
+        run.gone = True
+        self._waiting.remove(run)
+        self._queue.remove(run)
+        if run.process is not None and run.process.pid % 5:
+            self._live.remove(run)
+        self._queue.unpark(run.flow)
+
+    with patch.object(Dispatcher, "_leave", leave):
+        yield
+
+
+@contextmanager
+def a_parked_run_is_not_let_out():
+    with patch.object(PendingQueue, "unpark", lambda self, flow: None):
+        yield
+
+
+@contextmanager
+def a_retry_executes_everything():
+    with patch.object(Resuming, "load_past", lambda self, uid, restart=None: []):
+        yield
+
+
+@contextmanager
+def a_late_line_overwrites_the_end():
+    def end_run(self, run_id, state, error, at):
+        self.execute("UPDATE runs SET state = ?, finished_at = ? WHERE id = ?", (str(state), at, run_id))
+        return state
+
+    with patch.object(RunWriting, "end_run", end_run):
+        yield
+
+
+@contextmanager
+def what_follows_is_counted_from_now():
+    catch_up = Timekeeper.catch_up
+
+    def forgetful(self, flow, schedule_id, cursor, now):
+        return catch_up(self, flow, schedule_id, now, now)
+
+    with patch.object(Timekeeper, "catch_up", forgetful):
+        yield
+
+
+@contextmanager
+def a_leap_of_the_clock_is_not_caught_up():
+    take = Clock._hand_over
+
+    def newest_only(self, moments):
+        moments._passed = moments._passed[-1:]
+        take(self, moments)
+
+    with patch.object(Clock, "_hand_over", newest_only):
+        yield
+
+
+@contextmanager
+def a_failed_commit_loses_its_works():
+    def fail(self, error):
+        self._queue.clear()
+        self._pace.failed_at(self._monotonic())
+
+    with patch.object(Recorder, "_fail", fail):
+        yield
+
+
+@contextmanager
+def journals_stay_ahead_of_a_failed_commit():
+    with patch.object(Journals, "rewind", lambda self: self._touched.clear()):
+        yield
+
+
+@contextmanager
+def after_one_error_nothing_is_tried_again():
+    def failed_at(self, now):
+        self.retry_at = float("inf")
+
+    with patch.object(Pace, "failed_at", failed_at):
+        yield
+
+
+@contextmanager
+def a_cancel_is_forgotten_by_the_next_daemon():
+    def active(stored, finished):
+        run = made(stored, finished)
+        run.cancelled = False
+        return run
+
+    made = recovery._active
+    with patch.object(recovery, "_active", active):
+        yield
+
+
+@contextmanager
+def a_pause_is_kept_in_memory():
+    def set_paused(self, flow, at):
+        return True
+
+    with patch.object(Writer, "set_paused", set_paused):
+        yield
+
+
+@contextmanager
+def a_flows_limit_is_not_looked_at():
+    with patch.object(Dispatcher, "_may_start", lambda self, run: True):
+        yield
+
+
+@contextmanager
+def a_crash_is_called_a_failure():
+    judge = dispatcher.judge_exit
+
+    def mild(status, **facts):
+        ending = judge(status, **facts)
+        return ending._replace(state=State.FAILED) if ending.state is State.CRASHED else ending
+
+    with patch.object(dispatcher, "judge_exit", mild):
+        yield
+
+
+@contextmanager
+def a_turn_is_believed_before_it_is_committed():
+    write = turns._write
+
+    def early(pen, works, journals, perform, take_in):
+        journals.keep()
+        return write(pen, works, journals, perform, take_in)
+
+    with patch.object(turns, "_write", early), patch.object(Journals, "rewind", Journals.keep):
+        yield
+
+
+BUGS = (
+    launched_before_it_is_recorded, a_moment_may_have_two_runs, acknowledged_before_the_commit,
+    the_ledger_is_not_in_the_transaction_of_its_run, the_offset_is_not_moved_with_the_rows, a_torn_line_is_passed_over,
+    recovery_starts_what_lives, a_dead_run_is_forgotten, a_slot_is_not_given_back, a_parked_run_is_not_let_out,
+    a_retry_executes_everything, a_late_line_overwrites_the_end, what_follows_is_counted_from_now,
+    a_leap_of_the_clock_is_not_caught_up, a_failed_commit_loses_its_works, journals_stay_ahead_of_a_failed_commit,
+    after_one_error_nothing_is_tried_again, a_cancel_is_forgotten_by_the_next_daemon, a_pause_is_kept_in_memory,
+    a_flows_limit_is_not_looked_at, a_crash_is_called_a_failure, a_turn_is_believed_before_it_is_committed,
+)  # fmt: skip

@@ -1,0 +1,100 @@
+"""What the daemon's code finds in place of clocks, processes and chance."""
+
+import asyncio
+from contextlib import contextmanager
+from datetime import datetime
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import apscheduler.schedulers.base
+
+from tidemill.dispatcher import dispatcher as dispatching
+from tidemill.domain.identifiers import ALPHABET
+from tidemill.scheduler import clock as ticking
+from tidemill.service import daemon as serving
+from tidemill.service import enrolment, launching, processes, recording, recovery, timekeeping, watching
+
+
+class Hours:
+    """Two clocks: one that only goes forward, and the wall's, which may be set."""
+
+    def __init__(self, begin):
+        self._monotonic = 1000.0
+        self._ahead = begin - 1000.0
+
+    def monotonic(self):
+        return self._monotonic
+
+    def time(self):
+        return self._monotonic + self._ahead
+
+    def time_ns(self):
+        return int(self.time() * 1_000_000) * 1000
+
+    def pass_by(self, seconds):
+        self._monotonic += seconds
+
+    def jump(self, seconds):
+        self._ahead += seconds
+
+    def sleep(self, _seconds):
+        """Nothing takes time but what the world says."""
+
+
+@contextmanager
+def physics(world):
+    """Let *world* be what there is, until the end of the block."""
+    machine, hours = world.machine, world.hours
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return world.now()
+
+    def new_run_id():
+        return "00" + "".join(world.ids.choices(ALPHABET, k=8))
+
+    def open_process(name):
+        process = machine.find(name) if name.boot_id == machine.boot else None
+        return None if process is None else process.pid
+
+    def reap(pidfd, _run):
+        dead = next((each for each in machine.processes if each.pid == pidfd), None)
+        if dead is None or dead.is_reaped or not dead.is_orphan:
+            return None
+        dead.is_reaped = True
+        return dead.status
+
+    def boot_id():
+        return machine.boot
+
+    changes = [
+        (apscheduler.schedulers.base, "datetime", Today),
+        (ticking, "time", hours),
+        (recording, "time", hours),
+        (recovery, "time", hours),
+        (dispatching, "time", hours),
+        (serving, "datetime", Today),
+        (serving, "new_run_id", new_run_id),
+        (timekeeping, "new_run_id", new_run_id),
+        (launching, "ensure", world.ensure_forkserver),
+        (launching, "reap", lambda pid: None),
+        (launching, "boot_id", boot_id),
+        (recovery, "boot_id", boot_id),
+        (enrolment, "boot_id", boot_id),
+        (processes, "_holder_of", machine.holder_of),
+        (watching, "open_process", open_process),
+        (watching, "_reap", reap),
+        (watching, "os", SimpleNamespace(close=lambda fd: None)),
+        (dispatching, "kill_group", lambda name: machine.signal(name, 9)),
+        (dispatching, "signal_process", machine.signal),
+    ]
+    patches = [patch.object(module, name, value) for module, name, value in changes]
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+        asyncio._set_running_loop(None)
