@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench clean
+.PHONY: help install run test check format bench chaos campaign clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -43,6 +43,11 @@ format: install  ## put the code into its shape
 
 bench: install  ## measure, as JSON lines, each figure beside its floor
 	$(BIN)/python -P tests/benchmarks
+
+chaos: campaign  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
+
+campaign: install  ## SIGKILL at random on the real stack, half an hour long (MINUTES=, SEED=)
+	$(BIN)/python -P tests/chaos/campaign.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
