@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from tidemill.history.database import Database
-from tidemill.history.place import Identity, identify, is_same, put_back
+from tidemill.history.place import Identity, files_of, identify, is_held, is_same, put_back
 from tidemill.history.problems import BUSY, code_of, is_passing
 from tidemill.history.writing import Writer
 
@@ -66,7 +66,7 @@ class Pen:
         if driver is None or self._path is None:
             return
         found = identify(self._path)
-        if self._place is None or is_same(self._place, found):
+        if self._place is None or is_same(self._place, found) or all(map(is_held, files_of(self._path))):
             self._place = found
         else:
             _LOG.critical("%s", put_back(driver, self.close, self._path, self._place))

@@ -20,6 +20,11 @@ ENDS: Final = ("", "-wal", "-shm")
 Identity = tuple[tuple[int, int] | None, ...]
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files of the history at *path*."""
+    return [path.with_name(path.name + end) for end in ENDS]
+
+
 def identify(path: Path) -> Identity:
     """Return what names the files of the history at *path* now."""
     return tuple(_identity(path, end) for end in ENDS)
@@ -28,6 +33,19 @@ def identify(path: Path) -> Identity:
 def is_same(known: Identity, found: Identity) -> bool:
     """Tell whether the files that were *known* are all among those that were *found*; others may have come."""
     return all(was is None or was == now for was, now in zip(known, found, strict=True))
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether this process has the file at *path* open; there are file systems on which its number changes."""
+    try:
+        wanted = path.stat()
+    except OSError:
+        return False
+    for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names, not paths
+        with suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/self/fd/{fd}"), wanted):  # noqa: PTH116
+                return True
+    return False
 
 
 def put_back(connection: sqlite3.Connection, close: Callable[[], None], path: Path, known: Identity) -> str:

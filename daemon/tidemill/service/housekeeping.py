@@ -6,6 +6,7 @@ For its time it holds the state directory as a daemon would. It prints one JSON 
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from tidemill.config.loading import load
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.control.answers import code_of
-from tidemill.domain.errors import TidemillError
+from tidemill.domain.errors import StateDirectoryError, TidemillError
 from tidemill.history.compacting import compact
 from tidemill.history.database import open_database
 from tidemill.history.recorder import Recorder
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings, _ = load(options.config, {"flows_dir": options.flows, "state_dir": options.state})
         paths = StatePaths(Path(settings.places.state_dir).absolute())
+        become_owner(paths.root)
         with StateLock(paths):
             document = _do(options, settings, paths)
     except TidemillError as error:
@@ -39,6 +41,19 @@ def main(arguments: Sequence[str]) -> int:
         return code_of(error)
     json.dump(document, sys.stdout)
     return 0
+
+
+def become_owner(root: Path) -> None:
+    """Go on as the owner of the state directory, where root asks: what is made in it must be the daemon's to change."""
+    os.umask(0o077)
+    try:
+        owner = root.stat()
+    except OSError as error:
+        raise StateDirectoryError(f"the state directory {root} cannot be looked at: {error.strerror}") from error
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def _do(options: argparse.Namespace, settings: Settings, paths: StatePaths) -> Any:

@@ -143,6 +143,17 @@ def test_a_history_behind_a_link_is_put_back_behind_the_link(tmp_path):
     assert uids(link) == ["a000000000", "b000000000"]
 
 
+def test_a_file_whose_number_changed_is_still_the_same_while_it_is_held(sqlite_lab, monkeypatch, caplog):
+    sqlite_lab.add_run("a000000000")
+    numbers = iter(range(10**6))
+    monkeypatch.setattr("tidemill.history.pen.identify", lambda _: tuple((1, next(numbers)) for _ in ENDS))
+
+    sqlite_lab.add_run("b000000000")
+    sqlite_lab.add_run("c000000000")
+
+    assert "deleted" not in caplog.text
+
+
 def test_no_empty_history_is_made_where_one_was_taken_away(sqlite_lab, path):
     sqlite_lab.close()
     for end in ENDS:

@@ -95,12 +95,9 @@ def _note_unknown(uid: str, traces: Traces, tally: Tally) -> None:
 
 def _without_files(site: Site, reading: Reading) -> int:
     """Count the live runs that have no files at all, so that no shard tells of them."""
-    return sum(
-        not site.paths.journal(str(uid)).exists()
-        for (uid,) in reading.rows(
-            f"SELECT uid FROM runs WHERE {UNFINISHED} AND started_at IS NOT NULL AND root_id IS NULL AND journal IS NULL"
-        )
-    )
+    live = f"SELECT uid FROM runs WHERE {UNFINISHED} AND root_id IS NULL"
+    rows = reading.rows(f"{live} AND started_at IS NOT NULL AND journal IS NULL")
+    return sum(not site.paths.journal(str(uid)).exists() for (uid,) in rows)
 
 
 def _ends_well(journal: Path, size: int) -> bool:
