@@ -13,12 +13,11 @@ from tidemill.catalog.known import CatalogChange, KnownFile, ManifestCache
 from tidemill.catalog.lanes import Answer, Lanes, Ticket
 from tidemill.catalog.reading import SourceText, read_source
 from tidemill.catalog.register import Register
-from tidemill.catalog.scanning import Look, look
+from tidemill.catalog.scanning import Look, TermsOf, look
 from tidemill.catalog.sources import SourceStore
 from tidemill.catalog.watching import Watcher
 from tidemill.config.settings import CatalogSettings
 from tidemill.domain.manifests import FileManifest
-from tidemill.domain.trust import Trust
 
 _log = logging.getLogger(__name__)
 _PULSE: Final = 0.5
@@ -50,13 +49,13 @@ class Catalog:
         settings: CatalogSettings | None = None,
         holders: Mapping[str, str] | None = None,
         ignore: Collection[Path | str] = (),
-        trust: Trust | None = None,
+        terms: TermsOf | None = None,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Make a catalog of *folder*; *holders* says which file had which flow name before this daemon.
 
-        What anybody could change who has no *trust* is not loaded; None trusts everybody.
+        What anybody could change whom its *terms* do not trust is not loaded.
         """
         self._folder = str(Path(folder).absolute())
         self._settings = settings or CatalogSettings()
@@ -67,8 +66,8 @@ class Catalog:
         self._holders = holders
         self._now = now
         self._wall = wall
-        self._trust = trust
-        self._inspector = Inspector(inspect, sources, timeout=self._settings.inspect_timeout, trust=trust)
+        self._terms = terms
+        self._inspector = Inspector(inspect, sources, timeout=self._settings.inspect_timeout, terms=terms)
         self._lanes = Lanes(self._carry_out, self._answered)
         self._watcher = Watcher(self.hint)
         self._register: Register | None = None
@@ -207,13 +206,13 @@ class Catalog:
         with self._wake:
             self._hinted = False
         begun = time.thread_time()
-        before, self._seen = self._seen.problems, look(self._folder, self._ignore, self._trust)
+        before, self._seen = self._seen.problems, look(self._folder, self._ignore, self._terms)
         for problem in self._seen.problems:
             if problem not in before:
                 _log.warning("%s", problem)
         # What happened between the look and the watch would be told by nobody.
         if self._watcher.follow(self._seen.trees):
-            self._seen = look(self._folder, self._ignore, self._trust)
+            self._seen = look(self._folder, self._ignore, self._terms)
         register.observe(self._seen, now)
         cost = time.thread_time() - begun
         interval = self._settings.sweep_interval if self._watcher.is_watching else _UNWATCHED_SWEEP

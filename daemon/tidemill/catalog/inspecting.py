@@ -7,11 +7,12 @@ from typing import Final
 
 from tidemill.catalog.names import SUFFIX
 from tidemill.catalog.reading import SourceText, examine, read_source
+from tidemill.catalog.scanning import TermsOf
 from tidemill.catalog.sources import SourceStore
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.manifests import FileManifest, Problem
 from tidemill.domain.runs import InspectionOrder
-from tidemill.domain.trust import Trust
+from tidemill.domain.trust import Terms
 
 Inspect = Callable[[InspectionOrder], FileManifest]
 """Loads a file in a child and returns its manifest; called from several threads at once."""
@@ -27,11 +28,11 @@ class UnsteadyError(TidemillError):
 class Inspector:
     """Turns bytes into a manifest, and keeps every text that the manifest stands on."""
 
-    def __init__(self, inspect: Inspect, sources: SourceStore, *, timeout: float, trust: Trust | None = None) -> None:
+    def __init__(self, inspect: Inspect, sources: SourceStore, *, timeout: float, terms: TermsOf | None = None) -> None:
         self._inspect = inspect
         self._sources = sources
         self._timeout = timeout
-        self._trust = trust
+        self._terms = terms or (lambda path: Terms())
 
     def inspect(self, path: str, data: bytes, digest: str, root: str) -> FileManifest:
         """Inspect *data* as the file *path*.
@@ -43,7 +44,8 @@ class Inspector:
             return refused
         kept = self._sources.keep(data, digest)
         for _ in range(_TRIES):
-            order = InspectionOrder(path, root, source=str(kept), timeout=self._timeout, trust=self._trust)
+            terms = self._terms(path)
+            order = InspectionOrder(path, root, str(kept), self._timeout, terms.trust, terms.user)
             manifest = self._inspect(order)
             # A package may read its data through the import system; only texts that are executed are kept.
             modules = tuple(module for module in manifest.imports if module.path.endswith(SUFFIX))

@@ -5,12 +5,15 @@
 import errno
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tidemill.catalog.names import VENV_MARK, is_flow_file, is_folder_searched, is_module
-from tidemill.domain.trust import Trust, objection
+from tidemill.domain.trust import Terms, Trust, objection
+
+TermsOf = Callable[[str], Terms]
+"""Tells on which terms the file with this real path is run."""
 
 
 class Signature(NamedTuple):
@@ -69,10 +72,10 @@ class Look:
     missing: bool = False
 
 
-def look(folder: str, ignore: Collection[str] = (), trust: Trust | None = None) -> Look:
+def look(folder: str, ignore: Collection[str] = (), terms: TermsOf | None = None) -> Look:
     """Look at everything below *folder*; real paths in *ignore* are not entered.
 
-    What somebody could change who has no *trust* is found with that as its trouble.
+    What somebody could change whom its *terms* do not trust is found with that as its trouble.
     """
     root = os.path.realpath(folder)
     seen = Look(root)
@@ -91,17 +94,17 @@ def look(folder: str, ignore: Collection[str] = (), trust: Trust | None = None) 
         return seen
     seen.trees.append(Tree(root, status.st_dev, status.st_ino, recursive=True))
     seen.anchors[folder] = (status.st_dev, status.st_ino)
-    _Walk(seen, ignore, trust).enter(root, "", (status.st_dev, status.st_ino))
+    _Walk(seen, ignore, terms).enter(root, "", (status.st_dev, status.st_ino))
     return seen
 
 
 class _Walk:
     """One recursive walk; each real folder is entered once, so no ring of links is endless."""
 
-    def __init__(self, seen: Look, ignore: Collection[str], trust: Trust | None) -> None:
+    def __init__(self, seen: Look, ignore: Collection[str], terms: TermsOf | None) -> None:
         self._seen = seen
-        self._trust = trust
-        self._folders: dict[str, str | None] = {}
+        self._terms = terms
+        self._folders: dict[Trust, dict[str, str | None]] = {}
         """What there is to say against folders."""
         self._ignore = frozenset(ignore)
         self._entered: set[tuple[int, int]] = set()
@@ -186,8 +189,9 @@ class _Walk:
     ) -> None:
         if trouble is None and not stat.S_ISREG(status.st_mode):
             trouble = "it is not a regular file"
-        if trouble is None and self._trust is not None:
-            trouble = objection(path, self._trust, self._folders)
+        trust = self._terms(path).trust if trouble is None and self._terms is not None else None
+        if trust is not None:
+            trouble = objection(path, trust, self._folders.setdefault(trust, {}))
         found = Found(path, shown, Signature.of(status), is_flow_file(name), trouble)
         other = self._seen.files.get(path)
         if other is not None:

@@ -47,6 +47,8 @@ def convert(name: str, kind: Any, value: Any, base: Path) -> Any:
     """
     if isinstance(kind, UnionType):
         kind = next(choice for choice in kind.__args__ if choice is not type(None))
+    if name == "users.files":
+        return _patterns(name, value)
     if name.startswith("runs.") and name[5:] in RESTRAINTS:
         return _restraint(name, value)
     if isinstance(kind, GenericAlias):
@@ -77,6 +79,13 @@ def _sequence(name: str, item: Any, value: Any, base: Path) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{name} takes a list, each member {_WORDS[item]}; it is {_shown(value)}")
     return tuple(convert(name, item, member, base) for member in value)
+
+
+def _patterns(name: str, value: Any) -> dict[str, str]:
+    """Return a table of texts."""
+    if not isinstance(value, dict) or not all(isinstance(user, str) and user for user in value.values()):
+        raise ConfigurationError(f'{name} takes a table such as {{ "finance/*" = "finance" }}; it is {_shown(value)}')
+    return value
 
 
 def _restraint(name: str, value: Any) -> int:

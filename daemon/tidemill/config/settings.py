@@ -66,6 +66,17 @@ class RunsSettings(NamedTuple):
     """Seconds of processor time of each of its processes (RLIMIT_CPU)."""
 
 
+class UsersSettings(NamedTuple):
+    """Who the processes are; only root can become somebody else."""
+
+    daemon: str | None = None
+    """The user that the daemon becomes, with all it starts, before it touches anything."""
+    runs: str | None = None
+    """The user that inspections and runs become, while the daemon stays root."""
+    files: Mapping[str, str] = {}
+    """Likewise for some files: a pattern of the path in the folder of flows to a user; the first that fits counts."""
+
+
 class ScheduleSettings(NamedTuple):
     """Defaults of the schedules' policies; a flow may override each."""
 
@@ -122,6 +133,7 @@ class Settings(NamedTuple):
     catalog: CatalogSettings = CatalogSettings()
     dispatch: DispatchSettings = DispatchSettings()
     runs: RunsSettings = RunsSettings()
+    users: UsersSettings = UsersSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     history: HistorySettings = HistorySettings()
     retention: RetentionSettings = RetentionSettings()

@@ -75,6 +75,8 @@ class RunOrder:
     """What it may take of the machine, by the names of ``domain.restraints``."""
     trust: Trust | None = None
     """Who may be able to change modules that are read as they are; None: anybody."""
+    user: str = ""
+    """Who the process becomes before anything of the flow's is read; empty: it stays who it is."""
     purpose: str = RUN
     """``run``, or ``crash_hooks``: call the flow's hooks for the end of a run whose own process could not."""
     verdict: tuple[str, str | None] | None = None
@@ -97,6 +99,8 @@ class InspectionOrder:
     timeout: float = 10.0
     trust: Trust | None = None
     """Who may be able to change the modules it imports; None: anybody."""
+    user: str = ""
+    """Who the process becomes before it reads the file; empty: it stays who it is."""
 
 
 class ProcessName(NamedTuple):

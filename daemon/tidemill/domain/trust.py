@@ -22,6 +22,15 @@ class Trust(NamedTuple):
     """The members of a file's group count as its owners: only what everybody could change is refused."""
 
 
+class Terms(NamedTuple):
+    """On which terms a file is inspected and run."""
+
+    trust: Trust | None = None
+    """None: whoever could change it."""
+    user: str = ""
+    """Who the process becomes before it reads the file; empty: it stays who it is."""
+
+
 def objection(path: str, trust: Trust, known: MutableMapping[str, str | None] | None = None) -> str | None:
     """Say who else could change the real path *path*, or swap it for another, and the cure; None when nobody could.
 

@@ -30,6 +30,13 @@ def be_inspection(order: InspectionOrder, entry: InspectionEntry, answer_fd: int
     forking.be_killed_first(_OOM_SCORE)
     forking.close_others({answer_fd})
     _limit_memory()
+    if order.user:
+        try:
+            _become_user(order)
+        except (OSError, LookupError) as error:
+            problem = Problem(f"the process that loads it cannot become {order.user}: {error}")
+            _answer(answer_fd, FileManifest(path=order.path, hash="", errors=(problem,)))
+            os._exit(0)
 
     def give_up(_: int, frame: FrameType | None) -> None:
         """Answer in place of the file; an exception could be caught by it."""
@@ -45,6 +52,14 @@ def be_inspection(order: InspectionOrder, entry: InspectionEntry, answer_fd: int
         signal.setitimer(signal.ITIMER_REAL, 0)
         _answer(answer_fd, manifest)
     os._exit(0)  # at once: no thread and no exit function of the file's may hold up the answer
+
+
+def _become_user(order: InspectionOrder) -> None:
+    from tidemill.forkserver.handing_over import hand_over_source
+    from tidemill.forkserver.privileges import become
+
+    hand_over_source(order)
+    become(order.user)
 
 
 def _limit_memory() -> None:

@@ -45,12 +45,24 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
             os.chdir(os.path.dirname(order.path))  # noqa: PTH120 - a Path here costs more than the call
         for name, value in order.environment.items():
             os.environ[name] = value
-    except (OSError, ValueError) as error:
+        forking.be_killed_first(OOM_SCORE)
+        if order.user:
+            order = _become_user(order)
+    except (OSError, ValueError, LookupError) as error:
         _refuse(order, client, error)
-    forking.be_killed_first(OOM_SCORE)
     forking.close_others({journal_fd, log_fd, hint_fd})
     forking.accept_signals()
     entry(order, journal_fd, log_fd, hint_fd)
+
+
+def _become_user(order: RunOrder) -> RunOrder:
+    # Most daemons are no root's.
+    from tidemill.forkserver.handing_over import hand_over
+    from tidemill.forkserver.privileges import become
+
+    order = hand_over(order)
+    become(order.user)
+    return order
 
 
 def _refuse(order: RunOrder, client: socket.socket, error: Exception, *, taken: bool = False) -> NoReturn:

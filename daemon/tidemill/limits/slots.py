@@ -12,7 +12,7 @@ from tidemill.limits.leases import Grip, Lease
 from tidemill.limits.line import SPACING, draw_number
 from tidemill.limits.ratefile import RateFile
 from tidemill.limits.slotfile import Holder, SlotFile
-from tidemill.limits.table import Table, file_name
+from tidemill.limits.table import Table, slot_file
 
 _Taken = tuple[Limit, "SlotFile | RateFile", Sequence[int]]
 
@@ -138,7 +138,7 @@ class Slots:
         is_rate = _is_rate(limit)
         file = self._files.get((name, is_rate))
         if file is None:
-            path = self._folder / f"{file_name(name)}.{'rate' if is_rate else 'slots'}"
+            path = slot_file(self._folder, name, is_rate=is_rate)
             file = self._files[name, is_rate] = RateFile(path) if is_rate else SlotFile(path)
         file.refresh(make=make)
         return file

@@ -2,7 +2,7 @@
 
 import os
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,20 @@ def write_table(folder: Path, limits: Mapping[str, Limit]) -> None:
     fresh.touch(mode=0o600)
     fresh.write_text("".join(lines), encoding="ascii")
     fresh.replace(folder / _NAME)
+
+
+def slot_files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the files of the limits in force, each with the mode by which runs of other users can take part."""
+    table = Table(folder).limits()
+    if table:
+        yield folder / _NAME, 0o644
+    for name, limit in table.items():
+        yield slot_file(folder, name, is_rate=limit.per_second is not None), 0o666
+
+
+def slot_file(folder: Path, name: str, *, is_rate: bool) -> Path:
+    """Return where it is kept who holds the limit *name*."""
+    return folder / f"{file_name(name)}.{'rate' if is_rate else 'slots'}"
 
 
 class Table:

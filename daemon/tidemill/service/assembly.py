@@ -44,7 +44,7 @@ from tidemill.service.roster import Roster
 from tidemill.service.starting import Starter
 from tidemill.service.systemd import Notifier
 from tidemill.service.timekeeping import Timekeeper
-from tidemill.service.trusting import trust_of
+from tidemill.service.trusting import terms_of
 from tidemill.service.waiting import Waiters
 from tidemill.service.watching import ExitWatch
 
@@ -179,7 +179,7 @@ async def serve(
         settings=settings.catalog,
         holders={flow.name: flow.file for flow in known if flow.file},
         ignore=[paths.root],
-        trust=trust_of(settings),
+        terms=terms_of(settings),
     )
     caretaking = Caretaking(
         recorder,

@@ -18,7 +18,7 @@ from tidemill.journal.processes import is_alive
 from tidemill.journal.reader import JournalReader
 from tidemill.service.processes import process_of
 from tidemill.service.restraining import restraints_for
-from tidemill.service.trusting import trust_of
+from tidemill.service.trusting import terms_of
 
 LIMIT: Final = 30.0
 """Seconds that the hooks of one run may take."""
@@ -29,10 +29,12 @@ MARGIN: Final = 5.0
 def order_for_hooks(owed: OwedHooks, root: str, paths: StatePaths, settings: Settings) -> RunOrder:
     """Write the order that has the hooks of a run called by the version of its flow that ran."""
     run = owed.run
+    path = run.file if run.file in run.sources else next(iter(run.sources))
+    terms = terms_of(settings)(path)
     return RunOrder(
         run=run.uid,
         flow=run.flow,
-        path=run.file if run.file in run.sources else next(iter(run.sources)),
+        path=path,
         sources={path: str(paths.source(digest)) for path, digest in run.sources.items()},
         root=root,
         journal=str(paths.hooks_journal(run.uid)),
@@ -47,7 +49,8 @@ def order_for_hooks(owed: OwedHooks, root: str, paths: StatePaths, settings: Set
         nice=settings.dispatch.nice,
         log_limit=settings.history.log_limit,
         restraints=restraints_for(None, settings),
-        trust=trust_of(settings),
+        trust=terms.trust,
+        user=terms.user,
         purpose=CRASH_HOOKS,
         verdict=(str(run.state), owed.error),
     )

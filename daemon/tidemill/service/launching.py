@@ -23,7 +23,7 @@ from tidemill.service.first_try import FirstTry
 from tidemill.service.processes import process_of
 from tidemill.service.restraining import restraints_for
 from tidemill.service.roster import Roster
-from tidemill.service.trusting import trust_of
+from tidemill.service.trusting import terms_of
 from tidemill.service.watching import ExitWatch
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
     state, shard = str(paths.root), run.uid[:2]
     schedule = None if run.schedule_id is None else flow.schedules.get(run.schedule_id)
+    terms = terms_of(settings)(flow.path)
     restraints = restraints_for(flow.manifest, settings)
     return RunOrder(
         run=run.uid,
@@ -65,7 +66,8 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         nice=settings.dispatch.nice,
         log_limit=int(restraints.pop("output", settings.history.log_limit)),
         restraints=restraints,
-        trust=trust_of(settings),
+        trust=terms.trust,
+        user=terms.user,
     )
 
 

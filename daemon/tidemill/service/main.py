@@ -9,17 +9,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tidemill.config.files import locate
 from tidemill.config.loading import load
 from tidemill.config.paths import SECRETS_VARIABLE, StatePaths
 from tidemill.config.settings import Settings
 from tidemill.domain.errors import AlreadyRunning, ConfigurationError, TidemillError
+from tidemill.domain.trust import Trust, objection
 from tidemill.forkserver import kinship
+from tidemill.forkserver.privileges import become, check_reach, find_user
 from tidemill.service.first_try import FirstTry
 from tidemill.service.lock import StateLock, prepare_state
 from tidemill.service.logs import set_up_logging
 from tidemill.service.mendings import Mendings
 from tidemill.service.systemd import Notifier
-from tidemill.service.trusting import trust_of
+from tidemill.service.trusting import terms_of
 
 EXIT_CONFIGURATION = 5
 EXIT_REFUSED = 6
@@ -37,9 +40,10 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         settings = read_settings()
-        trust_of(settings)  # refused here, in the terminal
+        _become(settings, options.config, here)
+        terms_of(settings)  # refused here, in the terminal
         paths = StatePaths(settings.places.state_dir.absolute())
-        prepare_state(paths, passable=bool(settings.control.allow_uids))
+        prepare_state(paths, passable=bool(settings.control.allow_uids or settings.users.runs or settings.users.files))
         if options.detach:
             from tidemill.service.detaching import detach
 
@@ -53,6 +57,21 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(error, EXIT_CONFIGURATION)
     except TidemillError as error:
         return _fail(error, 1)
+
+
+def _become(settings: Settings, config: Path | None, here: Path) -> None:
+    """Become the daemon's own user; what root was told to do is nobody else's to change."""
+    file = locate(config, here)
+    if os.geteuid() == 0 and file is not None:
+        problem = objection(os.path.realpath(file.path), Trust((0,)))
+        if problem is not None:
+            raise ConfigurationError(f"root takes no orders from others: {problem}")
+    if settings.users.daemon:
+        try:
+            check_reach(find_user(settings.users.daemon))
+            become(settings.users.daemon)
+        except (LookupError, OSError) as error:
+            raise ConfigurationError(f"the daemon cannot become {settings.users.daemon}: {error}") from None
 
 
 def _serve(

@@ -54,6 +54,8 @@ def _plain(value: Any) -> Any:
     """Return the value as JSON has it; the password of a database stays out of it."""
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, dict):
+        return [f"{name} = {item}" for name, item in value.items()]
     text = str(value)
     if isinstance(value, str) and "://" in value:
         return without_password(text)
