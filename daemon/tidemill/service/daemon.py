@@ -104,8 +104,9 @@ class Daemon:
         if (flow.paused_at is not None) == paused:
             return False
         at = to_micros(datetime.now(UTC)) if paused else None
-        await self._recording.perform(lambda writer: writer.set_paused(flow.manifest.name, at))
-        flow.paused_at = at
+        name = flow.manifest.name
+        await self._recording.perform(lambda writer: writer.set_paused(name, at))
+        self.roster.pause(name, at)  # by name: its file may have changed while that was written
         return True
 
     def reload_soon(self) -> None:

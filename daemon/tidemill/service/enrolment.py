@@ -47,7 +47,8 @@ class Enrolment:
         self._sources = sources
         self._root = str(flows_dir.resolve())
         self._timezone = timezone
-        self._paused = paused
+        for name, at in paused.items():
+            roster.pause(name, at)
         self._now = now
         self._sources_kept: set[str] = set()
         self.pending = 0
@@ -121,7 +122,6 @@ class Enrolment:
             code={**file.good.manifest.code, **manifest.code},
             root=self._root,
         )
-        flow.paused_at = self._paused.pop(manifest.name, None)
         self._roster.put(flow)
         self._dispatcher.flow_changed(manifest.name, flow.limit, manifest.tags)
         return flow

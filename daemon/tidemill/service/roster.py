@@ -42,6 +42,7 @@ class Roster:
         self._by_schedule: dict[int, str] = {}
         self.problems: dict[str, tuple[Problem, ...]] = {}
         """Path of a broken file to what is wrong with it."""
+        self._paused: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._flows)
@@ -66,9 +67,19 @@ class Roster:
         """Add a flow, or replace its older version; its schedules come with :meth:`schedule`."""
         old = self._flows.get(flow.manifest.name)
         if old is not None:
-            flow.paused_at = old.paused_at
             flow.schedules = old.schedules
+        flow.paused_at = self._paused.get(flow.manifest.name)
         self._flows[flow.manifest.name] = flow
+
+    def pause(self, name: str, at: int | None) -> None:
+        """Note since when the flow called *name* is paused, or that it is not; that outlives its file."""
+        if at is None:
+            self._paused.pop(name, None)
+        else:
+            self._paused[name] = at
+        flow = self._flows.get(name)
+        if flow is not None:
+            flow.paused_at = at
 
     def schedule(self, name: str, schedules: dict[int, ScheduleSpec]) -> set[int]:
         """Give the flow its schedules; return the ids that are no longer among them."""

@@ -4,7 +4,7 @@ Nothing here is the product's: the history is read as tables, the ledger as line
 """
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -37,12 +37,15 @@ class Evidence:
         self.state = state
         self.deeds = list(deeds)
         self.strokes = list(strokes)
-        self.effects = [
+        told = [
             Effect(run, key, int(attempt), what, int(pid), int(at))
             for run, key, attempt, what, pid, at in (
                 line.split(" ") for line in (ledger.read_text().splitlines() if ledger.exists() else [])
             )
         ]
+        self.effects = [effect for effect in told if effect.what != "hook"]
+        self.hooks = Counter(effect.run for effect in told if effect.what == "hook")
+        """How often the hook for its crash was called, of each run."""
         self._connection = sqlite3.connect(f"file:{state}/history.db?mode=ro", uri=True)
         self._connection.row_factory = sqlite3.Row
         self.runs = {

@@ -27,6 +27,7 @@ def check_all(evidence: Evidence) -> tuple[list[str], dict[str, Any]]:
         *check_retries(evidence, figures),
         *check_slots(evidence),
         *_crashes(evidence, figures),
+        *_hooks(evidence, figures),
         *_journals(evidence),
         *_database(evidence),
     ]
@@ -103,6 +104,21 @@ def _crashes(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
             if not any(begun - SECOND < at < run["finished_at"] + 10 * SECOND for at in servers):
                 yield f"I12 the run {uid} crashed without a signal, though its fork server lived: {error[:200]}"
     figures["crashed_without_witness"] = unknown
+
+
+def _hooks(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
+    """A crash calls the hooks for it once; not at all only where the process that called them was killed."""
+    crashed = {uid for uid, run in evidence.tops.items() if run["flow"] == "long" and run["state"] == "crashed"}
+    for uid, times in evidence.hooks.items():
+        if times > 1 or uid not in crashed:
+            yield f"I4 the hook for the crash of {uid} was called {times} times; it is {evidence.runs[uid]['state']}"
+    figures["crash_hooks_called"] = sum(evidence.hooks.values())
+    forgone = crashed - evidence.hooks.keys()
+    figures["crash_hooks_killed"] = len(forgone)
+    for uid in forgone:
+        end = evidence.runs[uid]["finished_at"]
+        if not any(stroke.kind in ("child", "forkserver") and stroke.at > end - SECOND for stroke in evidence.strokes):
+            yield f"I12 the hook for the crash of {uid} was never called"
 
 
 def _died_by_itself(evidence: Evidence, uid: str) -> bool:

@@ -135,7 +135,10 @@ def step(n):
     spend(random.uniform(0, 0.2))
     return "x" * 200 * n
 
-@flow(retries=1)
+def crashed(flow, run, state):
+    tell(run.id, "long/crashed", 1, "hook")
+
+@flow(retries=1, on_crashed=[crashed])
 def long(token):
     return [len(step(n)) for n in range(30)]
 """,

@@ -21,7 +21,8 @@ from tidemill.domain.events import RunEnded, TaskEnded
 from tidemill.history.database import open_database
 
 BEGIN = 1_780_000_000
-POINTS = (*COMMIT_POINTS, *COMMIT_POINTS, *OTHER_POINTS)
+_SCHEDULES = "SELECT id, spec, created_at, removed_at, cursor FROM schedules ORDER BY id"
+POINTS = (*COMMIT_POINTS, *OTHER_POINTS)
 
 
 class World:
@@ -54,6 +55,7 @@ class World:
         self.allowed = {}
         self.versions = 0
         self.acked_runs = set()
+        self.seen_runs = set()
         self.acked_cancels = {}
         self.paused = {}
         self.pausing = set()
@@ -139,11 +141,18 @@ class World:
         with closing(sqlite3.connect(f"file:{self.paths.database}?mode=ro", uri=True)) as connection:
             return connection.execute(sql, args).fetchall()
 
+    def _look(self):
+        """Read what the daemon left behind."""
+        with closing(sqlite3.connect(f"file:{self.paths.database}?mode=ro", uri=True)) as connection:
+            self._note_epochs(connection.execute(_SCHEDULES))
+            self._settle_acks(connection)
+
     def note_epochs(self):
         """Note which schedules have begun or ended, as the history has it now."""
-        for schedule_id, spec, created, removed, cursor in self.query(
-            "SELECT id, spec, created_at, removed_at, cursor FROM schedules ORDER BY id"
-        ):
+        self._note_epochs(self.query(_SCHEDULES))
+
+    def _note_epochs(self, rows):
+        for schedule_id, spec, created, removed, cursor in rows:
             epochs = self.epochs[schedule_id][1] if schedule_id in self.epochs else []
             self.epochs[schedule_id] = (spec, epochs)
             if not epochs:
@@ -155,12 +164,13 @@ class World:
             if removed is not None and epochs[-1][1] is None:
                 epochs[-1][1:] = removed, cursor
 
-    def _settle_acks(self):
+    def _settle_acks(self, connection):
         """Look whether what was acknowledged is there, and what became of what was not."""
-        uids = {row[0] for row in self.query("SELECT uid FROM runs")}
-        if not self.acked_runs <= uids:
-            raise Violation(f"I1: acknowledged runs are lost: {sorted(self.acked_runs - uids)}")
-        found = dict(self.query("SELECT name, paused_at IS NOT NULL FROM flows"))
+        for uid in self.acked_runs - self.seen_runs:
+            if connection.execute("SELECT 1 FROM runs WHERE uid = ?", (uid,)).fetchone() is None:
+                raise Violation(f"I1: the acknowledged run {uid} is lost")
+        self.seen_runs |= self.acked_runs
+        found = dict(connection.execute("SELECT name, paused_at IS NOT NULL FROM flows"))
         for name, paused in self.paused.items():
             if name not in self.pausing and bool(found.get(name)) != paused:
                 raise Violation(f"I1: {name} was {'paused' if paused else 'resumed'}, and is not any more")
@@ -209,15 +219,15 @@ class World:
         self._begin()
         kind = rng.random()
         if kind < 0.70:
-            self.nemesis.arm(rng.choice(POINTS), rng.choice((1, 1, 1, 2, 2, 3, 5)))
-        elif kind < 0.78:
+            self.nemesis.arm(rng.choice(POINTS), rng.choice((1, 1, 2, 2, 3, 5, 8)))
+        if rng.random() < 0.3:
             self._fail_disk()
         if rng.random() < 0.1:
             self._jump()
         try:
-            for _ in range(rng.choice((5, 20, 40, 80))):
+            for _ in range(rng.choice((5, 20, 40, 80)) if kind >= 0.7 else 120):
                 self._step()
-                if self.life.is_ready and rng.random() < 0.03:
+                if self.life.is_ready and rng.random() < 0.07:
                     self._fault_outside()
             if kind > 0.9:
                 self._stop()
@@ -260,8 +270,7 @@ class World:
         self.must_die = False
         life, self.life = self.life, None
         life.die()
-        self.note_epochs()
-        self._settle_acks()
+        self._look()
 
     def _stop(self):
         """Stop the daemon in order."""
@@ -271,8 +280,7 @@ class World:
             pass
         self.life = None
         self.stats["stops"] += 1
-        self.note_epochs()
-        self._settle_acks()
+        self._look()
         self._away()
 
     def _away(self):
@@ -280,7 +288,7 @@ class World:
         rng = self.rng
         self.hours.pass_by(
             rng.choice(
-                (0, 0, 0.3, 2, 30, 300) if rng.random() < 0.95 else (3600, 3600, 3600, 7200, 7200, 86400, 10 * 86400)
+                (0, 0, 0.3, 2, 30, 300) if rng.random() < 0.985 else (3600, 3600, 3600, 7200, 7200, 86400, 10 * 86400)
             )
         )
         for _ in range(rng.choice((0, 0, 3, 20))):
@@ -310,7 +318,7 @@ class World:
         elif self.machine.live():
             rng.choice(self.machine.live()).die(rng.choice((-9, -11, -15)))
             self.nemesis.done["run process"] += 1
-        elif self.life is not None:
+        elif self.life is not None and rng.random() < 0.15:
             self._jump()
 
     def _step_outside(self):
@@ -330,7 +338,7 @@ class World:
         """Let one thing happen."""
         life, luck = self.life, self.rng.random()
         if luck < 0.38:
-            for _ in range(self.rng.choice((1, 1, 4))):
+            for _ in range(self.rng.choice((1, 1, 4) if life.is_ready else (1, 8, 20))):
                 self.nemesis.at("callback")
                 if not life.loop.run_one():
                     break

@@ -11,7 +11,7 @@ def test_a_new_version_keeps_pause_and_schedules():
     roster = Roster()
     roster.put(flow())
     roster.schedule("f", {1: every(minutes=5)})
-    roster.find("f").paused_at = 7
+    roster.pause("f", 7)
 
     roster.put(flow(description="newer"))
 
@@ -48,3 +48,22 @@ def test_the_limit_follows_the_overlap_policy():
     assert flow(overlap="allow").limit is None
     assert flow(overlap="allow", max_active_runs=3).limit == 3
     assert flow(overlap="queue", max_active_runs=2).limit == 2
+
+
+def test_a_pause_outlives_the_file_and_its_return():
+    roster = Roster()
+    roster.pause("f", 7)
+    roster.put(flow("f"))
+    roster.drop("f")
+    roster.put(flow("f"))
+    assert roster.find("f").paused_at == 7
+
+
+def test_a_pause_that_was_written_while_the_file_changed_is_that_of_the_new_version():
+    roster = Roster()
+    roster.put(flow("f"))
+    roster.put(flow("f"))
+    roster.pause("f", 7)
+    assert roster.find("f").paused_at == 7
+    roster.pause("f", None)
+    assert roster.find("f").paused_at is None
