@@ -1058,3 +1058,23 @@ def test_the_history_keeps_the_values_of_futures_that_a_flow_returns(run):
         """)
 
     assert record.end.result.value == '{"doubled":[2,4],"first":2}'
+
+
+def test_a_run_with_wrong_parameters_calls_the_flow_s_hooks(run):
+    record = run(
+        """
+        def tell(flow, flow_run, state): print("told", state.name, flow_run.parameters)
+        @flow(on_failure=[tell])
+        def etl(n: int): print("never")
+        """,
+        parameters={"n": "three"},
+    )
+
+    assert (record.state, record.end.error.type) == ("failed", "ParameterError")
+    assert [line for line in record.lines() if "OUT" in line] == ["[-] OUT told Failed {'n': 'three'}"]
+
+
+def test_a_list_is_what_a_run_gives_for_any_number_of_arguments(run):
+    record = run("@flow\ndef etl(first, *rest): return [first, *rest]\n", parameters={"first": 1, "rest": [2, 3]})
+
+    assert record.end.result.value == "[1,2,3]"

@@ -35,6 +35,8 @@ class Signature(NamedTuple):
     parameters: tuple[Parameter, ...]
     function: Callable[..., Any]
     takes_any_keyword: bool = False
+    starred: str | None = None
+    """The name of the parameter that takes any number of positional arguments."""
 
     @property
     def raw(self) -> inspect.Signature:
@@ -67,8 +69,9 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         for parameter in raw.parameters.values()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     )
-    keywords = any(parameter.kind is parameter.VAR_KEYWORD for parameter in raw.parameters.values())
-    return Signature(parameters, function, keywords)
+    kinds = {parameter.kind: parameter.name for parameter in raw.parameters.values()}
+    keywords = inspect.Parameter.VAR_KEYWORD in kinds
+    return Signature(parameters, function, keywords, kinds.get(inspect.Parameter.VAR_POSITIONAL))
 
 
 def _read_plain(function: Callable[..., Any]) -> Signature | None:

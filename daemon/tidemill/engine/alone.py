@@ -10,7 +10,8 @@ from tidemill.authoring.flows import FunctionFlow
 from tidemill.authoring.tasks import Task, definition_of
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.states import State
-from tidemill.engine.flow_run import FlowCall, Prepared
+from tidemill.engine.arguments import given
+from tidemill.engine.flow_run import FlowCall, Prepared, prepare_call
 from tidemill.engine.function_run import final_state, outcome, place_task
 from tidemill.engine.invocation import carry, carry_awaiting
 from tidemill.engine.invoking import ASYNC, ASYNC_GENERATOR, GENERATOR, kind_of
@@ -43,10 +44,10 @@ def call_task(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_fo
     return _carried(kind_of(task.fn), run, place, final_state if return_state else outcome)
 
 
-def call_flow(made: Prepared, return_state: bool) -> Any:
+def call_flow(flow: FunctionFlow, values: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
     """Carry out a flow that no other has called; an async one or a generator when what this returns is taken."""
-    call = _begin(made)
-    kind = kind_of(made.flow.fn) if isinstance(made.flow, FunctionFlow) else 0
+    awaited, kind = given((), values, wait_for), kind_of(flow.fn)
+    call = _begin(prepare_call(flow, values if awaited is None else awaited.results()))
     return _carried(kind, call.run, lambda: call, partial(_ended, return_state=return_state))
 
 

@@ -9,10 +9,10 @@ from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.engine.futures import Future
+from tidemill.engine.holding import COLLECTIONS, PLAIN, held_by, made_of
 from tidemill.engine.recording import end
 from tidemill.engine.task_run import TaskRun
 
-_LISTS = (list, tuple, set, frozenset)
 _PROMISES = (Future, ReturnedState)
 _WRAPPERS = (AllowFailure, Opaque, Unmapped)
 
@@ -43,42 +43,47 @@ class Given:
         if task_run.run.interruption is not None:
             end(task_run, State.CANCELLED)
             return
+        bad, state = self._first_missing()
+        if state is None:
+            task_run.args, task_run.kwargs = with_results((self._args, self._kwargs))
+        elif state.is_skipped():
+            end(task_run, State.SKIPPED, ErrorInfo("Skipped", f"not run, because {_name(bad)} was skipped"))
+        else:
+            reason = f"not run, because {_name(bad)} ended as {state.kind}"
+            task_run.error = state.exception() if state.is_final() else FailedRun(reason)
+            end(task_run, State.UPSTREAM_FAILED, ErrorInfo("UpstreamFailed", reason))
+
+    def results(self) -> dict[str, Any]:
+        """Wait, and return the named arguments for a call that is no part of a run; raise what made one fail."""
+        self.wait()
+        _, state = self._first_missing()
+        if state is not None:
+            raise state.exception()
+        values: dict[str, Any] = with_results(self._kwargs)
+        return values
+
+    def _first_missing(self) -> tuple[Any, ReturnedState | None]:
+        """Return what was to give a value and has none, with its state; no state where nothing is missing."""
         for promise, may_fail in self._needed:
             state = promise if isinstance(promise, ReturnedState) else promise.state
-            if state.is_skipped() and not may_fail:
-                end(task_run, State.SKIPPED, ErrorInfo("Skipped", f"not run, because {_name(promise)} was skipped"))
-                return
-            if not state.is_completed() and not may_fail:
-                reason = f"not run, because {_name(promise)} ended as {state.kind}"
-                task_run.error = state.error or FailedRun(reason)
-                end(task_run, State.UPSTREAM_FAILED, ErrorInfo("UpstreamFailed", reason))
-                return
-        task_run.args, task_run.kwargs = with_results((self._args, self._kwargs))
+            if not may_fail and not state.is_completed():
+                return promise, state
+        return None, None
 
 
 def given(args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Given | None:
     """Return what has to be waited for or unwrapped before a call; None when nothing has to be."""
     needed = list(promises_in((args, kwargs)))
     if wait_for is not None:
-        needed += promises_in(list(wait_for) if isinstance(wait_for, _LISTS) else [wait_for])
-    if needed or any(_wrapped((args, kwargs))):
+        needed += promises_in(list(wait_for) if isinstance(wait_for, COLLECTIONS) else [wait_for])
+    if needed or _is_marked((args, kwargs)):
         return Given(args, kwargs, needed)
     return None
 
 
-def promises_in(value: Any, may_fail: bool = False) -> Iterator[tuple[Any, bool]]:
-    """Yield futures and states in *value*, at any depth of lists and dicts; each with whether it may have failed."""
-    kind = type(value)
-    if kind in _PROMISES:
-        yield value, may_fail
-    elif kind in _LISTS or isinstance(value, list):
-        for item in value:
-            yield from promises_in(item, may_fail)
-    elif kind is dict:
-        for item in value.values():
-            yield from promises_in(item, may_fail)
-    elif kind in _WRAPPERS:
-        yield from promises_in(value.value, may_fail or kind is AllowFailure)
+def promises_in(value: Any) -> Iterator[tuple[Any, bool]]:
+    """Yield futures and states in *value*, at any depth of what holds others; each with whether it may have failed."""
+    return ((found, may_fail) for found, may_fail in _marked_in(value) if type(found) in _PROMISES)
 
 
 def with_results(value: Any) -> Any:
@@ -104,26 +109,33 @@ def _outcome(promise: Any) -> Any:
 
 def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
     """Return *value* with *replace* applied to everything in it, where that changes something."""
+    if type(value) in PLAIN or not _is_marked(value):
+        return value
+    return made_of(value, replace)
+
+
+def _is_marked(value: Any) -> bool:
+    """Tell whether something in *value* has to be replaced."""
+    return any(True for _ in _marked_in(value))
+
+
+def _marked_in(value: Any, may_fail: bool = False, seen: set[int] | None = None) -> Iterator[tuple[Any, bool]]:
+    """Yield everything in *value* that stands for something else; *seen* are objects that may hold each other."""
     kind = type(value)
-    if kind in _LISTS or isinstance(value, list):
-        if not any(_wrapped(value)):
-            return value
-        return (kind if kind in _LISTS else list)(replace(item) for item in value)
-    if kind is dict and any(_wrapped(value.values())):
-        return {key: replace(item) for key, item in value.items()}
-    return value
-
-
-def _wrapped(items: Any) -> Iterator[bool]:
-    """Yield once for every item that has to be replaced, or has such a thing in it."""
-    for item in items:
-        kind = type(item)
-        if kind in _PROMISES or kind in _WRAPPERS or kind is Quoted:
-            yield True
-        elif kind in _LISTS or isinstance(item, list):
-            yield from _wrapped(item)
-        elif kind is dict:
-            yield from _wrapped(item.values())
+    if kind in _PROMISES or kind is Quoted:
+        yield value, may_fail
+    elif kind in _WRAPPERS:
+        yield value, may_fail
+        yield from _marked_in(value.value, may_fail or kind is AllowFailure, seen)
+    elif kind not in PLAIN:
+        seen = set() if seen is None else seen
+        if kind not in COLLECTIONS:
+            if id(value) in seen:
+                return
+            seen.add(id(value))
+        for item in held_by(value):
+            if type(item) not in PLAIN:
+                yield from _marked_in(item, may_fail, seen)
 
 
 def _name(promise: Any) -> str:

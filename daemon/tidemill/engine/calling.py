@@ -7,7 +7,6 @@ from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.tasks import Task
 from tidemill.domain.errors import ParameterError
-from tidemill.engine.arguments import given, with_results
 from tidemill.engine.flow_run import prepare
 from tidemill.engine.function_run import call_here, call_lazily, place_task, submit
 from tidemill.engine.invoking import kind_of
@@ -62,8 +61,8 @@ class InPlace:
             raise ParameterError(f"flow {flow.name} cannot be called like this: {error}") from None
         run, values = _live_run(), _by_name(flow, arguments)
         if run is None:
-            return _alone().call_flow(prepare(flow, values), return_state)
-        place = partial(_place_flow, run, flow, values, wait_for)
+            return _alone().call_flow(flow, values, wait_for, return_state)
+        place = partial(place_subflow, run, flow, values, wait_for)
         kind = kind_of(flow.fn)
         if kind:
             return call_lazily(kind, place, return_state)
@@ -75,7 +74,7 @@ class InPlace:
         if outer is None:
             alone: FlowRun = _alone().run_flow(prepare(flow, parameters))
             return alone
-        task_run = _place_flow(outer, flow, parameters, None)
+        task_run = place_subflow(outer, flow, parameters)
         value = call_here(task_run, return_state=False)
         from tidemill.engine.local import called_flow_run
 
@@ -94,17 +93,6 @@ def _alone() -> Any:
     from tidemill.engine import alone
 
     return alone
-
-
-def _place_flow(run: Run, flow: Flow, values: dict[str, Any], wait_for: Any) -> TaskRun:
-    upstream = given((), values, wait_for) if wait_for is not None or run.has_promises else None
-    if upstream is not None:
-        upstream.wait()
-        values = with_results(values)
-    task_run = place_subflow(run, prepare(flow, values))
-    if wait_for is not None:
-        task_run.upstream = given(task_run.args, {}, wait_for)
-    return task_run
 
 
 def _by_name(flow: FunctionFlow, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
 from tidemill.authoring.signatures import MISSING
+from tidemill.domain.errors import ParameterError
 from tidemill.domain.states import State
+from tidemill.engine.failures import describe
 from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graph import Graph, build_graph
 from tidemill.engine.graph_run import GraphRun
@@ -32,6 +34,8 @@ class Prepared(NamedTuple):
     flow: Flow
     graph: Graph | None
     parameters: dict[str, Any]
+    refusal: ParameterError | None = None
+    """Why it cannot be carried out with them."""
 
 
 def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
@@ -43,6 +47,14 @@ def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
         defaults = {parameter.name: parameter.default for parameter in flow.signature.parameters}
         values = {**{name: value for name, value in defaults.items() if value is not MISSING}, **values}
     return Prepared(flow, graph, values)
+
+
+def prepare_call(flow: Flow, given: Mapping[str, Any]) -> Prepared:
+    """Do the same for a call whose parameters may be wrong: that is how the run ends, then."""
+    try:
+        return prepare(flow, given)
+    except ParameterError as error:
+        return Prepared(flow, None, dict(given), error)
 
 
 class FlowCall(Invocation):
@@ -67,7 +79,11 @@ class FlowCall(Invocation):
 
     def begin(self) -> Steps:
         """Return the steps from its first attempt to its end."""
-        run, flow = self.run, self.flow
+        run, flow, refusal = self.run, self.flow, self._prepared.refusal
+        if refusal is not None:
+            error = describe(refusal)._replace(traceback=None)
+            self.verdict = Verdict(State.FAILED, error, exception=refusal)
+            return
         if self.claim is not None:
             yield from self._take_slots(self.claim)
         if "on_running" in flow.options.hooks:

@@ -27,9 +27,9 @@ def flow_parameters(flow: Flow, graph: Graph | None) -> dict[str, list[Parameter
     return asked
 
 
-def takes_any(flow: Flow) -> bool:
-    """Tell whether *flow* takes parameters it does not name."""
-    return isinstance(flow, FunctionFlow) and flow.signature.takes_any_keyword
+def takes(flow: Flow, name: str) -> bool:
+    """Tell whether *flow* takes a parameter that is not asked for: by ``**kwargs``, or as the list of its ``*args``."""
+    return isinstance(flow, FunctionFlow) and (flow.signature.takes_any_keyword or flow.signature.starred == name)
 
 
 def is_required(name: str, asking: list[Parameter], flow: Flow) -> bool:
@@ -56,7 +56,7 @@ def check_parameters(flow: Flow, asked: Mapping[str, list[Parameter]], given: Ma
         options = " ".join(f"-p {name}=…" for name in missing)
         plural = "s" if len(missing) > 1 else ""
         raise ParameterError(f"flow {flow.name} needs the parameter{plural} {names}: give {options}")
-    values = {name: value for name, value in flow.options.parameters.items() if name in asked or takes_any(flow)}
+    values = {name: value for name, value in flow.options.parameters.items() if name in asked or takes(flow, name)}
     values.update(given)
     return {name: checked_value(flow, asked, name, value) for name, value in values.items()}
 
@@ -70,5 +70,5 @@ def checked_value(flow: Flow, asked: Mapping[str, list[Parameter]], name: str, v
 
 
 def _check_name(flow: Flow, asked: Mapping[str, list[Parameter]], name: str) -> None:
-    if name not in asked and not takes_any(flow):
+    if name not in asked and not takes(flow, name):
         raise ParameterError(f"flow {flow.name} has no parameter {name!r}{did_you_mean(name, asked)}")

@@ -24,7 +24,7 @@ from tidemill.engine.calling import InPlace
 from tidemill.engine.capture import Capture, RunLog
 from tidemill.engine.collecting import collect
 from tidemill.engine.failures import describe
-from tidemill.engine.flow_run import carry_out, prepare
+from tidemill.engine.flow_run import carry_out, prepare_call
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.loading import load_file
@@ -134,10 +134,12 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
         run.context = run.context._replace(flow_name=flow.name)
         run.note(f"flow {flow.name}")
     try:
-        prepared = prepare(flow, order.parameters)
+        prepared = prepare_call(flow, order.parameters)
     except TidemillError as error:
         return Verdict(State.FAILED, ErrorInfo(type(error).__name__, str(error)))
     run.context = run.context._replace(flow_name=flow.name, parameters=prepared.parameters, tags=flow.options.tags)
+    if prepared.refusal is not None:
+        return carry_out(prepared, run)
     run.use(flow.options.task_runner)
     HERE.use(order.limits_dir, order.run, flow.name)
     claim = _claim_slots(order, run, flow) if flow.options.tags and HERE.place is not None else None

@@ -7,13 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from tidemill.authoring.context import with_current_tags
-from tidemill.authoring.flows import FunctionFlow
+from tidemill.authoring.flows import Flow, FunctionFlow
+from tidemill.authoring.mapping import wrappers_are_made
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import RunEnded, SubflowStarted
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.states import State
-from tidemill.engine.flow_run import FlowCall, Prepared
+from tidemill.engine.arguments import given
+from tidemill.engine.flow_run import FlowCall, prepare_call
 from tidemill.engine.interrupts import Interrupt
 from tidemill.engine.invocation import carry, carry_awaiting
 from tidemill.engine.invoking import ASYNC, ASYNC_GENERATOR, GENERATOR, kind_of
@@ -27,40 +29,41 @@ _SHOWN: Final = 64 * 1024
 """Bytes of a parameter up to which the record holds it as it is."""
 
 
-def place_subflow(run: Run, prepared: Prepared) -> TaskRun:
+def place_subflow(run: Run, flow: Flow, values: Mapping[str, Any], wait_for: Any = None) -> TaskRun:
     """Give a call of a flow its place in the run that calls it."""
     with run.lock:
-        task_run = TaskRun(run, prepared.flow.name, _OPTIONS, prepared.flow.__class__)
+        task_run = TaskRun(run, flow.name, _OPTIONS, flow.__class__)
         run.task_runs.append(task_run)
     task_run.subflow = new_run_id()
-    kind = kind_of(prepared.flow.fn) if isinstance(prepared.flow, FunctionFlow) else 0
-    task_run.fn = _CARRIERS[kind]
-    task_run.args = (task_run, prepared)
+    task_run.fn = _CARRIERS[kind_of(flow.fn) if isinstance(flow, FunctionFlow) else 0]
+    task_run.args = (task_run, flow, values)
+    if wait_for is not None or run.has_promises or wrappers_are_made():
+        task_run.upstream = given(task_run.args, {}, wait_for)
     return task_run
 
 
-def _carry_child(task_run: TaskRun, prepared: Prepared) -> Any:
-    call = _open(task_run, prepared)
+def _carry_child(task_run: TaskRun, flow: Flow, values: Mapping[str, Any]) -> Any:
+    call = _open(task_run, flow, values)
     carry(call)
     return _close(task_run, call)
 
 
-async def _await_child(task_run: TaskRun, prepared: Prepared) -> Any:
-    call = _open(task_run, prepared)
+async def _await_child(task_run: TaskRun, flow: Flow, values: Mapping[str, Any]) -> Any:
+    call = _open(task_run, flow, values)
     await carry_awaiting(call)
     return _close(task_run, call)
 
 
-def _stream_child(task_run: TaskRun, prepared: Prepared) -> Any:
+def _stream_child(task_run: TaskRun, flow: Flow, values: Mapping[str, Any]) -> Any:
     from tidemill.engine.streaming import stream
 
-    yield from stream(partial(_open, task_run, prepared), partial(_close, task_run))
+    return (yield from stream(partial(_open, task_run, flow, values), partial(_close, task_run)))
 
 
-async def _stream_child_awaiting(task_run: TaskRun, prepared: Prepared) -> Any:
+async def _stream_child_awaiting(task_run: TaskRun, flow: Flow, values: Mapping[str, Any]) -> Any:
     from tidemill.engine.streaming import stream_awaiting
 
-    async for value in stream_awaiting(partial(_open, task_run, prepared), partial(_close, task_run)):
+    async for value in stream_awaiting(partial(_open, task_run, flow, values), partial(_close, task_run)):
         yield value
 
 
@@ -72,9 +75,9 @@ _CARRIERS: Final = {
 }
 
 
-def _open(task_run: TaskRun, prepared: Prepared) -> FlowCall:
+def _open(task_run: TaskRun, flow: Flow, values: Mapping[str, Any]) -> FlowCall:
     """Begin the child's run."""
-    outer, flow = task_run.run, prepared.flow
+    outer, prepared = task_run.run, prepare_call(flow, values)
     context = outer.context._replace(
         run_id=task_run.subflow or "",
         flow_name=flow.name,
