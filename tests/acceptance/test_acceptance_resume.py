@@ -238,6 +238,24 @@ def test_a_daemon_that_dies_before_a_retry_starts_still_knows_from_where(daemon)
     assert ledger(daemon) == ["load", "mail"]
 
 
+def test_a_retry_that_is_cancelled_before_it_starts_leaves_no_file_of_what_it_would_have_taken_over(daemon):
+    drop(daemon, STEPS_AS_GRAPH)
+    drop(daemon, "@flow\ndef busy():\n    time.sleep(60)\n", "busy.py")
+    (daemon.folder / "one.toml").write_text("[dispatch]\nmax_runs = 1\n")
+    daemon.environment["TIDEMILL_CONFIG"] = str(daemon.folder / "one.toml")
+    daemon.start().until_flow("steps")
+    daemon.until_flow("busy")
+    failed = daemon.run("steps", check=1)["id"]
+    daemon.cli("run", "busy")
+    retry = daemon.cli("retry", failed).stdout.strip()
+    folder = daemon.state / "results" / retry[:2] / retry
+    assert (folder / ".finished").exists()
+
+    daemon.cli("cancel", retry)
+
+    daemon.until(lambda: not folder.exists(), "the file and its folder are gone")
+
+
 def test_a_changed_source_is_told_of_the_tasks_that_it_changes_and_of_no_other(daemon):
     path = drop(daemon, STEPS_AS_GRAPH)
     daemon.start().until_flow("steps")

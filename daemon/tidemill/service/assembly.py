@@ -17,6 +17,7 @@ from tidemill.control.server import ControlServer
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.events import Event
+from tidemill.domain.outcomes import Trigger
 from tidemill.domain.version import VERSION
 from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
@@ -25,6 +26,7 @@ from tidemill.scheduler.moments import DueMoment, portions
 from tidemill.service.caretaking import Caretaking
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
+from tidemill.service.finished import forget_finished
 from tidemill.service.first_try import FirstTry
 from tidemill.service.handlers import VERBS
 from tidemill.service.heartbeat import Heartbeat
@@ -106,6 +108,8 @@ async def serve(
     def ended(run: ActiveRun) -> None:
         waiters.ended(run)
         hooks.ended(run)
+        if run.trigger == Trigger.RETRY:
+            forget_finished(paths, run.uid)
         starter.soon()
 
     link = ForkserverLink(

@@ -1,6 +1,7 @@
 """The file by which a retry learns what the attempts before it finished."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tidemill.config.paths import StatePaths
@@ -13,6 +14,15 @@ from tidemill.journal.finished import NAME, write_finished
 def finished_path(paths: StatePaths, uid: str) -> Path:
     """Return where the file of a run lies: it is taken away with the run's results, should nobody have read it."""
     return paths.run_results(uid) / NAME
+
+
+def forget_finished(paths: StatePaths, uid: str) -> None:
+    """Remove the file of a retry that has ended, and drafts of it: cancelled or killed early, it has not read it."""
+    folder = finished_path(paths, uid).parent
+    with suppress(OSError):
+        for path in folder.glob(f"{NAME}*"):
+            path.unlink()
+        folder.rmdir()  # unless there are results in it
 
 
 def keep_finished(writer: Writer, past: Sequence[Past], path: Path) -> None:

@@ -58,12 +58,12 @@ class HookCalls:
         self._known: set[str] = set()
         self._waiting: deque[OwedHooks] = deque()
         self._live: list[HookProcess] = []
-        self._is_open = False
+        self._is_open = self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     def ended(self, run: ActiveRun) -> None:
         """See whether hooks are owed to a run whose end is durable."""
-        if run.state in OWED_HOOKS:
+        if run.state in OWED_HOOKS and not self._is_closed:
             uid = run.uid
             self._recording.submit(lambda writer: load_owed(writer, uid), self._found)
 
@@ -79,7 +79,7 @@ class HookCalls:
 
     def close(self) -> None:
         """Begin nothing any more; what is under way goes on, and the next daemon tells what came of it."""
-        self._is_open = False
+        self._is_open, self._is_closed = False, True
         if self._timer is not None:
             self._timer.cancel()
 

@@ -8,7 +8,7 @@ import pytest
 from tidemill.config.paths import StatePaths
 from tidemill.config.settings import Settings
 from tidemill.dispatcher.runs import ActiveRun
-from tidemill.domain.errors import Refused
+from tidemill.domain.errors import HistoryError, Refused
 from tidemill.domain.events import RunEnded, RunNoted, RunStarted
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.results import ErrorInfo
@@ -320,6 +320,19 @@ def test_nothing_begins_before_the_flows_are_known_or_after_the_end(world):
     world.calls.ended(ActiveRun(uid="k3f0000000", flow="etl", state=State.CRASHED))
 
     assert (world.orders, world.timers) == ([], [])
+
+
+def test_a_run_that_ends_while_the_daemon_does_is_looked_up_by_the_next_one(world):
+    def submit(work, done=None):
+        raise HistoryError("the history is closing; nothing more is recorded")
+
+    world.calls.open()
+    world.calls.close()
+    world.submit = submit
+
+    world.calls.ended(ActiveRun(uid="k3f0000000", flow="etl", state=State.CRASHED))  # raises nothing
+
+    assert world.orders == []
 
 
 def test_a_history_that_cannot_be_written_keeps_them_owed(world):
