@@ -39,9 +39,8 @@ class Bringing:
         self._pen = pen
         self._paths = paths
         self._judge = judge
-        self._now = now
         self._exits: dict[str, ProcessExit] | None = None
-        self._rebuilding = Rebuilding(self._read_text)
+        self._rebuilding = Rebuilding(self._read_text, now)
         self.runs = 0
         """How many were brought back."""
         self.failed: list[str] = []
@@ -62,7 +61,7 @@ class Bringing:
                     act(writer, uid)
             tell(self.runs)
         with self._pen.transaction() as writer:
-            self._rebuilding.finish(writer, self._now)
+            self._rebuilding.finish(writer)
 
     def _bring(self, writer: Writer, uid: str) -> None:
         events, offset = self._read(uid)

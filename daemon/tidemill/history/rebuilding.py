@@ -5,12 +5,14 @@ that had no process yet.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import Event, RunEnded, RunNoted, RunOrdered
 from tidemill.domain.outcomes import Outcome, Trigger
 from tidemill.domain.schedules import ScheduleSpec
@@ -24,6 +26,7 @@ from tidemill.history.writing import Writer
 UNKNOWN: Final = "unknown"
 """The flow of a run whose journal was begun by a version that did not tell it."""
 AGAIN: Final = "a run was made for it; the ledger was lost, and made again from the run's journal"
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _FLOW_NOTED: Final = "flow "
 _DETAILS: Final = ("task_runs", "attempts", "results")
 
@@ -39,9 +42,10 @@ class Rebuilt(NamedTuple):
 class Rebuilding:
     """Makes runs again, and at last what connects them."""
 
-    def __init__(self, read_text: Callable[[str], bytes | None]) -> None:
-        """Take source texts from *read_text*, which is asked by hash."""
+    def __init__(self, read_text: Callable[[str], bytes | None], now: int) -> None:
+        """Take source texts from *read_text*, which is asked by hash; no moment can be later than *now*."""
         self._read_text = read_text
+        self._now = now
         self._retries: list[tuple[str, str]] = []
         self._schedules: dict[int, tuple[ScheduleSpec, int]] = {}
         """The schedules that were known, each with how far it was accounted for before."""
@@ -77,7 +81,7 @@ class Rebuilding:
         if order is not None:
             self._connect(writer, run_id, uid, order)
 
-    def finish(self, writer: Writer, now: int) -> None:
+    def finish(self, writer: Writer) -> None:
         """Connect retries with what they repeat, and account for the moments between those that were told."""
         for parent, uid in self._retries:
             key = "(SELECT p.id FROM runs p WHERE p.uid = ?)"
@@ -86,7 +90,7 @@ class Rebuilding:
             # What was due before its latest moment was judged by somebody, and nobody knows how.
             writer.execute("UPDATE schedules SET created_at = cursor WHERE id = ?", (schedule_id,))
         for schedule_id, (spec, low) in self._schedules.items():
-            fill_gaps(writer, schedule_id, spec, low, now)
+            fill_gaps(writer, schedule_id, spec, low, self._now)
 
     def _connect(self, writer: Writer, run_id: int, uid: str, order: RunOrdered) -> None:
         """Give a run its version, its schedule's moment and, at the end, the run that it repeats."""
@@ -100,16 +104,16 @@ class Rebuilding:
         )
         if order.parent is not None:
             self._retries.append((order.parent, uid))
-        moment = _moment_of(order)
-        if moment is None or order.schedule is None:
+        moment, spec = _moment_of(order), _schedule_of(order)
+        if moment is None or spec is None or not _was_due(spec, moment, self._now):
             return
-        schedule_id = self._schedule(writer, int(flow_id[0]), order.schedule, moment)
+        schedule_id = self._schedule(writer, int(flow_id[0]), spec, moment)
         writer.execute("UPDATE runs SET schedule_id = ? WHERE id = ?", (schedule_id, run_id))
         writer.add_occurrence(NewOccurrence(schedule_id, moment, Outcome.RAN, AGAIN, order.at, run_id))
         writer.advance_cursor(schedule_id, moment)
 
     def _version(self, writer: Writer, order: RunOrdered) -> int | None:
-        if not order.version or order.path not in order.sources:
+        if not order.version or order.path not in order.sources or not all(map(_is_digest, order.sources.values())):
             return None
         texts = {digest: self._read_text(digest) for digest in order.sources.values() if digest not in self._texts}
         self._texts.update(texts)
@@ -117,19 +121,19 @@ class Rebuilding:
         found = writer.version_id(order.version)
         return found or writer.add_version(order.version, order.sources[order.path], order.sources)
 
-    def _schedule(self, writer: Writer, flow_id: int, declared: dict[str, Any], moment: int) -> int:
-        key = msgspec.convert(declared, ScheduleSpec).key()
+    def _schedule(self, writer: Writer, flow_id: int, spec: ScheduleSpec, moment: int) -> int:
+        key = spec.key()
         row = writer.row("SELECT id, cursor FROM schedules WHERE flow_id = ? AND key = ?", (flow_id, key))
         if row is None:
             row = writer.row(
                 "INSERT INTO schedules (flow_id, key, spec, cursor, created_at) VALUES (?, ?, ?, ?, ?)"
                 " RETURNING id, cursor",
-                (flow_id, key, json.dumps(declared), moment, moment),
+                (flow_id, key, json.dumps(msgspec.to_builtins(spec)), moment, moment),
             )
             assert row is not None
             self._made.add(int(row[0]))
         elif row[0] not in self._made and row[0] not in self._schedules and row[1] < moment:
-            self._schedules[int(row[0])] = (msgspec.convert(declared, ScheduleSpec), int(row[1]))
+            self._schedules[int(row[0])] = (spec, int(row[1]))
         return int(row[0])
 
 
@@ -165,3 +169,24 @@ def _order_of(events: Sequence[Event]) -> RunOrdered | None:
 
 def _moment_of(order: RunOrdered) -> int | None:
     return None if order.scheduled_for is None else to_micros(datetime.fromisoformat(order.scheduled_for))
+
+
+def _schedule_of(order: RunOrdered) -> ScheduleSpec | None:
+    if order.schedule is None:
+        return None
+    try:
+        return msgspec.convert(order.schedule, ScheduleSpec)
+    except msgspec.ValidationError:
+        return None
+
+
+def _was_due(spec: ScheduleSpec, moment: int, now: int) -> bool:
+    """Tell whether the schedule had that moment: a journal is written by the process of user code, and not believed."""
+    try:
+        return moment <= now and spec.next_micros(moment - 1, spec.zone()) == moment
+    except (TidemillError, ValueError, OverflowError, ArithmeticError):
+        return False
+
+
+def _is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None

@@ -64,7 +64,8 @@ def patient(world, tmp_path_factory) -> Patient:
     world.now = NOON + 900 * DAYS
     for number in range(3):
         world.run(f"a{number:09}", age=number + 1)
-    world.lab.write(lambda w: w.execute("UPDATE runs SET journal_offset = ?", (size_of(world, "a000000000"),)))
+    size = size_of(world, "a000000000")
+    world.lab.write(lambda w: w.execute("UPDATE runs SET started_at = queued_at, journal_offset = ?", (size,)))
     return Patient(world, flows)
 
 
@@ -297,6 +298,14 @@ def test_a_live_run_without_a_journal_is_told(patient):
     patient.world.paths.log("xb00000000").parent.mkdir()
     patient.world.paths.log("xb00000000").write_text("said")
     assert "1 runs are going on (xb00000000)" in patient.wrong("journals")[0]
+
+
+def test_runs_that_could_not_be_brought_back_are_noted(patient):
+    patient.world.paths.journal("a000000001").unlink()
+
+    assert patient.look("journals") == [
+        "note: 1 runs that ended have no journal any more: were the history lost, they would be too"
+    ]
 
 
 # Live runs

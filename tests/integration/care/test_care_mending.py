@@ -33,6 +33,7 @@ from tidemill.history.reading import open_reading
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewOccurrence, NewRun
 from tidemill.journal.exits import ProcessExit, append_exit
+from tidemill.journal.format import decode, encode
 from tidemill.journal.writer import JournalWriter
 
 MINUTE = 60 * SECOND
@@ -319,6 +320,52 @@ def test_whoever_is_killed_at_it_begins_anew(lived, monkeypatch):
     lived.mending().make_again()
     assert lived.rows("moments") == before
     assert not list(lived.paths.root.glob("*.fresh*"))
+
+
+# What a journal says is not believed
+
+
+def rewrite_order(lived: Lived, uid: str, **fields) -> None:
+    """Forge the order in a journal, as user code in its process could."""
+    path = lived.paths.journal(uid)
+    lines = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        event = decode(line)
+        lines.append(encode(event._replace(**fields)) if isinstance(event, RunOrdered) else line)
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"scheduled_for": "2999-01-01T00:00:00+00:00"},
+        {"scheduled_for": iso(DUE + MINUTE + 1)},
+        {"schedule": {"kind": "cron", "expression": "nonsense"}},
+        {"schedule": {"kind": "every", "expression": "-1"}},
+        {"schedule": {"kind": 7}},
+        {"schedule": {"kind": "reboot", "expression": ""}},
+    ],
+    ids=["future", "not due", "nonsense", "negative", "no spec", "reboot"],
+)
+def test_a_moment_that_its_schedule_never_had_gets_no_row(lived, forged):
+    rewrite_order(lived, "a000000000", **forged)
+    lived.lose()
+    lived.mending().make_again()
+
+    rows = lived.rows()
+    assert [row[3] for row in rows["moments"]] == ["b000000000"]
+    assert "a000000000" in {row[0] for row in rows["runs"]}
+
+
+def test_only_kept_texts_are_read_for_a_version(lived, tmp_path):
+    (tmp_path / "secret.py").write_text("hush")
+    rewrite_order(lived, "a000000000", version="v9", sources={PATH: f"../../{tmp_path}/secret"})
+    lived.lose()
+    lived.mending().make_again()
+
+    bodies = lived.lab.write(lambda w: w.rows("SELECT body FROM sources"))
+    assert bodies == [(b"the text",)]
+    assert {row[0]: row[9] for row in lived.rows()["runs"]}["a000000000"] is None
 
 
 # Damaged

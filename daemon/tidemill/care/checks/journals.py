@@ -19,6 +19,10 @@ _ROWS: Final = (
     "SELECT uid, journal_offset, started_at, finished_at, journal FROM runs"
     " WHERE uid >= :prefix AND uid < :behind AND root_id IS NULL"
 )
+_ENDED: Final = (
+    "SELECT COUNT(*) FROM runs WHERE root_id IS NULL AND journal IS NULL"
+    " AND started_at IS NOT NULL AND finished_at IS NOT NULL"
+)
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Tally:
     lost: int = 0
     gone: int = 0
     torn: int = 0
+    told: int = 0
+    bare: int = 0
     an_unknown: str = ""
     a_shorter: str = ""
     a_lost: str = ""
@@ -48,6 +54,7 @@ def look_at_journals(site: Site) -> Iterator[Finding]:
             for shard in walk(site.paths):
                 _compare(site, reading, shard, tally)
             tally.gone += _without_files(site, reading)
+            tally.bare = max(0, int(reading.rows(_ENDED)[0][0]) - tally.told)
     except HistoryError:
         return  # which is told where the history is looked at
     yield from _tell(site, tally)
@@ -73,6 +80,7 @@ def _compare_one(site: Site, uid: str, traces: Traces, row: Row, tally: Tally) -
         if started is not None and finished is None:
             tally.lost, tally.a_lost = tally.lost + 1, uid
         return
+    tally.told += started is not None and finished is not None
     if traces.journal < int(offset):
         tally.shorter, tally.a_shorter = tally.shorter + 1, uid
     elif (
@@ -135,6 +143,8 @@ def _tell(site: Site, tally: Tally) -> Iterator[Finding]:
         yield note(
             f"{tally.torn} journals end in the middle of a line, which their processes died writing; it is left out"
         )
+    if tally.bare:
+        yield note(f"{tally.bare} runs that ended have no journal any more: were the history lost, they would be too")
     if tally.leftovers:
         yield warning(
             f"{tally.leftovers} runs are not in the history and have left logs or results"
