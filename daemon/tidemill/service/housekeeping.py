@@ -39,6 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     except TidemillError as error:
         sys.stderr.write(f"tidemill: {error}\n")
         return code_of(error)
+    except OSError as error:
+        sys.stderr.write(f"tidemill: {error.filename or paths.root} cannot be used: {error.strerror}\n")
+        return 1
     json.dump(document, sys.stdout)
     return 0
 

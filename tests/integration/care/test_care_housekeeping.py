@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from care_lab import World
+from history_lab import Lab
 from tidemill.service.lock import StateLock
 
 SOURCE = Path(__file__).parents[3] / "daemon"
@@ -48,22 +50,37 @@ def test_it_is_refused_while_a_daemon_serves(world):
     assert "already serves" in done.stderr
 
 
+@pytest.fixture
+def elsewhere():
+    """A folder that every user can reach, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="tidemill-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked to be somebody else")
-def test_root_does_it_as_the_owner_of_the_state_directory(world, tmp_path_factory):
-    for part in (world.paths.root, *world.paths.root.parents):
-        if part.stat().st_mode & 0o001 == 0 and part != Path("/"):
-            part.chmod(part.stat().st_mode | 0o011)
+def test_root_does_it_as_the_owner_of_the_state_directory(elsewhere):
+    as_nobody = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-c", "import msgspec, sqlalchemy"]
+    if not shutil.which("setpriv") or subprocess.run(as_nobody, check=False, capture_output=True).returncode:
+        pytest.skip("another user cannot run this Python")
+    world = World(Lab(elsewhere / "history.db", elsewhere))
     world.run("a000000000", age=90)
     world.run("b000000000", age=1)
     world.lab.close()
-    for path in (world.paths.root, *world.paths.root.rglob("*")):
+    for path in (elsewhere, *elsewhere.rglob("*")):
         shutil.chown(path, NOBODY, NOBODY)
-    if subprocess.run(
-        ["setpriv", f"--reuid={NOBODY}", "--clear-groups", sys.executable, "-c", ""], check=False, capture_output=True
-    ).returncode:
-        pytest.skip("another user cannot run this Python")
 
     done = keep_house(world, "repair")
 
     assert done.returncode == 0, done.stderr
-    assert {path.stat().st_uid for path in world.paths.root.rglob("*")} == {NOBODY}
+    assert {path.stat().st_uid for path in elsewhere.rglob("*")} == {NOBODY}
+
+
+def test_a_directory_that_cannot_be_used_is_told_in_a_sentence(world):
+    world.lab.close()
+    (world.paths.root / "lock").mkdir()
+
+    done = keep_house(world, "prune", "{}")
+
+    assert done.returncode == 1
+    assert done.stderr == f"tidemill: {world.paths.root}/lock cannot be used: Is a directory\n"
