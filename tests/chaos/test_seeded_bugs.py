@@ -6,9 +6,9 @@ from chaos.simulation.bugs import BUGS
 from chaos.simulation.exploring import explore
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
-def test_a_seeded_bug_is_caught(bug):
+@pytest.mark.parametrize(("bug", "first"), BUGS.items(), ids=[bug.__name__ for bug in BUGS])
+def test_a_seeded_bug_is_caught(bug, first):
     with bug():
-        findings = explore(range(1, 61), rounds=25, stop_at=0)
+        findings = explore(range(first, first + 100), rounds=30, stop_at=0)
 
     assert findings.violations, f"{findings.total} faults, and nothing was noticed"

@@ -72,6 +72,8 @@ def explore(seeds, rounds, *, stop_at=None, on_violation=lambda seed, error: Non
             with make(seed) as world:
                 try:
                     world.run(rounds)
+                except KeyboardInterrupt:  # what was found until now counts
+                    break
                 except Exception as error:
                     findings.violations.append((seed, f"{type(error).__name__}: {error}"))
                     on_violation(seed, error)

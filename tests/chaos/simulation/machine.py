@@ -27,7 +27,8 @@ class Truth:
     """The end its process wrote down."""
     status: int | None = None
     reaped: bool = False
-    """Its exit stands in the exits journal, or the daemon was told."""
+    """Its exit stands in the exits journal, and stood there soon enough for a daemon that looks for it."""
+    died_at: float = 0.0
 
 
 class Killed(Exception):
@@ -76,7 +77,8 @@ class Process:
             os.close(self._fd)
             self._fd = None
         if self.holds_journal:
-            self.machine.truth_of(self.uid).status = status
+            truth = self.machine.truth_of(self.uid)
+            truth.status, truth.died_at = status, self.machine.world.hours.monotonic()
 
     def _run(self):
         world, rng = self.machine.world, self.machine.rng
@@ -243,7 +245,8 @@ class Server:
         exit_ = ProcessExit(ended.uid, ended.pid, ended.start_time, ended.status, self.machine.world.micros())
         append_exit(self.machine.paths.exits, exit_)
         if ended.holds_journal:
-            self.machine.truth_of(ended.uid).reaped = True
+            truth = self.machine.truth_of(ended.uid)
+            truth.reaped = self.machine.world.hours.monotonic() - truth.died_at < 1
         for client in self.clients:
             self._send(client, Exited(*exit_))
         return True

@@ -60,6 +60,7 @@ class World:
         self.paused = {}
         self.pausing = set()
         self.roots = {}
+        self.attempts = {}
         self.recorded = set()
         self.applied_at = 0
         self.epochs = {}
@@ -81,6 +82,9 @@ class World:
     def began_run(self, process):
         order, truth = process.order, self.machine.truth_of(process.uid)
         self.roots[order.run] = self.roots.get(order.parent, order.parent) if order.parent else order.run
+        self.attempts[order.run] = self.attempts.get(order.parent, 0) + 1 if order.parent else 1
+        if order.attempt < self.attempts[order.run]:
+            raise Violation(f"I5: attempt {self.attempts[order.run]} of {order.parent} is called {order.attempt}")
         if truth.processes > 1:
             raise Violation(f"I6: {truth.processes} processes executed the run {order.run}")
         if order.run in self.acked_cancels and self.acked_cancels[order.run] == "cancelled":
