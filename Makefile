@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos campaign simulation clean
+.PHONY: help install run test check format bench chaos campaign simulation zones clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -44,13 +44,16 @@ format: install  ## put the code into its shape
 bench: install  ## measure, as JSON lines, each figure beside its floor
 	$(BIN)/python -P tests/benchmarks
 
-chaos: campaign simulation  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
+chaos: campaign simulation zones  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
 
 campaign: install  ## SIGKILL at random on the real stack, half an hour long (MINUTES=, SEED=)
 	$(BIN)/python -P tests/chaos/campaign.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 simulation: install  ## simulate lives of the daemon until 200,000 faults were made (FAULTS=, SEED=)
 	$(BIN)/python -P tests/chaos/simulate.py --faults $(or $(FAULTS),200000) --seed $(or $(SEED),1)
+
+zones: install  ## compare ten years of schedules in every time zone with an independent computation
+	$(BIN)/python -P tests/chaos/zones.py
 
 clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
