@@ -23,7 +23,7 @@ def read_manifest(order: InspectionOrder, ended: Inspected, answer: int) -> File
     if ended.status == 0 and 0 < size <= _MANIFEST_LIMIT:
         try:
             manifest = _decode.decode(os.pread(answer, size, 0))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return _failed(order, f"declares something that cannot be understood: {error}")
         return manifest if manifest.hash else dataclasses.replace(manifest, hash=_hash(order))
     if ended.timed_out:

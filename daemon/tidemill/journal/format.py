@@ -72,7 +72,7 @@ def decode(line: bytes) -> Event | Beside | Unknown:
         if name == BESIDE:
             return Beside(*msgspec.convert(fields[:2], tuple[_Place, _Place]))
         return _unknown(name)
-    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, RecursionError) as error:
         raise DamageError(f"not an event: {line[:60]!r}") from error
 
 
