@@ -121,7 +121,7 @@ class Nemesis:
     def _strike_runs(self) -> None:
         runs = self._of_kind("run", "child")
         for process in self._random.sample(runs, min(len(runs), self._random.choice([1, 1, 1, 2, 6]))):
-            is_measured = process.run is not None and self._random.random() < 0.3
+            is_measured = process.run is not None and self._random.random() < 0.7
             if is_measured and self._stack.serves() and self._stack.state_of(process.run) == "running":
                 self._kill(process)
                 self._measure(process.run)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class Person(threading.Thread):
         self._stack = stack
         self._random = random
         self._number = number
+        self._tokens = count()
         self._strike = strike
 
     def run(self) -> None:
@@ -66,15 +68,16 @@ class Person(threading.Thread):
         sent = time.time_ns() // 1000
         try:
             answer = self._stack.ask(verb, **arguments)
-        except DaemonNotRunning:
-            self.deeds.append(Deed(verb, subject, sent, None, None, token))
+        except DaemonNotRunning as error:
+            if not str(error).startswith("the daemon is not running"):  # else nobody has heard it
+                self.deeds.append(Deed(verb, subject, sent, None, None, token))
             raise
         self.deeds.append(Deed(verb, subject, sent, time.time_ns() // 1000, answer.get("run"), token))
         if self._random.random() < 0.08:
             self._strike()
 
     def _token(self) -> str:
-        return f"{self._number}-{len(self.deeds)}"
+        return f"{self._number}-{next(self._tokens)}"
 
     def _run(self) -> None:
         flow, token = self._random.choice(BY_HAND), self._token()

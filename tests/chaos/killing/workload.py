@@ -28,10 +28,10 @@ from tidemill import Flow, cron, every, flow, task
 from tidemill.runtime import flow_run, task_run
 
 def mark(what):
-    line = (
-        f"{{flow_run.root_flow_run_id}} {{flow_run.flow_name}}/{{task_run.name}} {{task_run.run_count}} {{what}}"
-        f" {{os.getpid()}} {{time.monotonic_ns()}}\\n"
-    )
+    tell(flow_run.root_flow_run_id, f"{{flow_run.flow_name}}/{{task_run.name}}", task_run.run_count, what)
+
+def tell(run, key, attempt, what):
+    line = f"{{run}} {{key}} {{attempt}} {{what}} {{os.getpid()}} {{time.monotonic_ns()}}\\n"
     fd = os.open({ledger!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.write(fd, line.encode())
     os.close(fd)
