@@ -15,11 +15,13 @@ from typing import Any, Final, TypeVar
 
 from tidemill.domain.errors import HistoryError
 from tidemill.domain.events import Event, RunEnded
+from tidemill.history.awaiting import Awaited
 from tidemill.history.database import Database
 from tidemill.history.following import Journals
 from tidemill.history.pacing import SCAN, TIDY, Pace
 from tidemill.history.pen import Pen
 from tidemill.history.problems import is_damage, is_passing, sentence
+from tidemill.history.trouble import Trouble
 from tidemill.history.turns import Turn, Work, take_turn
 from tidemill.history.writing import Writer
 
@@ -59,16 +61,22 @@ class Recorder:
         self._pace = Pace()
         self._is_tidy = True
         self._is_misplaced = False
-        self._path = database.path
+        self._trouble = Trouble(database)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self.problem: str | None = None
-        """Why the history cannot be written just now; nothing is lost meanwhile."""
-        self.is_damaged = False
-        """What is wrong does not pass by waiting: the history has to be mended."""
         self.last_commit = 0.0
         """When it committed last, on the monotonic clock."""
         self.last_turn = 0.0
         """When its thread was last seen going round; old, and it is stuck."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the history cannot be written just now; nothing is lost meanwhile."""
+        return self._trouble.problem
+
+    @property
+    def is_damaged(self) -> bool:
+        """What is wrong does not pass by waiting: the history has to be mended."""
+        return self._trouble.is_damaged
 
     # Asked by any thread
 
@@ -101,23 +109,23 @@ class Recorder:
 
     def call(self, work: Callable[[Writer], T], *, reading: int | None = None) -> T:
         """Have *work* done and wait for it; return what it returned, or raise what it raised."""
-        answer: T = self._await(lambda done: self.submit(work, done, reading=reading))
-        return answer
+        answer = self._expect()
+        self.submit(work, answer.done, reading=reading)
+        came: T = answer.wait()
+        return came
 
     def aside(self, chore: Callable[[Pen], T]) -> T:
         """Have *chore* done with the pen between two turns, and wait for it; return or raise what it did.
 
         For what has time: works never share a transaction with it, and wait for one chore at most.
         """
-
-        def queue(done: Callable[[Any], None]) -> None:
-            with self._door:
-                self._refuse_if_closing()
-                self._aside.append((chore, done))
-            self._wake.set()
-
-        answer: T = self._await(queue)
-        return answer
+        answer = self._expect()
+        with self._door:
+            self._refuse_if_closing()
+            self._aside.append((chore, answer.done))
+        self._wake.set()
+        came: T = answer.wait()
+        return came
 
     def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
         """Read a run's journal on from *offset*, as recorded for it, until it tells its end."""
@@ -131,7 +139,7 @@ class Recorder:
 
     def suspect(self, problem: str) -> None:
         """Take the history for damaged, as whoever looked through it says."""
-        self.problem, self.is_damaged = problem, True
+        self._trouble.suspect(problem)
 
     def hint(self, *, urgent: bool = False) -> None:
         """Tell that a journal may have grown; *urgent*, and somebody waits for what it tells."""
@@ -140,21 +148,10 @@ class Recorder:
         self._is_urgent |= urgent
         self._wake.set()
 
-    def _await(self, queue: Callable[[Callable[[Any], None]], None]) -> Any:
+    def _expect(self) -> Awaited:
         if threading.current_thread() is self._thread:
             raise HistoryError("the recorder cannot wait for itself")
-        answers: list[Any] = []
-        finished = threading.Event()
-
-        def done(answer: Any) -> None:
-            answers.append(answer)
-            finished.set()
-
-        queue(done)
-        finished.wait()
-        if isinstance(answers[0], BaseException):
-            raise answers[0]
-        return answers[0]
+        return Awaited()
 
     def _refuse_if_closing(self) -> None:
         if self._stop_by is not None:
@@ -219,7 +216,7 @@ class Recorder:
             self._is_tidy = False
         except Exception as error:
             if is_damage(error):
-                self._note(error)
+                self._trouble.note(error)
             answer = HistoryError(sentence(error, self._database.where)) if is_passing(error) else error
         self._tell(done, answer)
 
@@ -229,13 +226,14 @@ class Recorder:
             self._pen.keep_place()
         except Exception as error:
             self._is_misplaced = True
-            self._note(error)
+            self._trouble.note(error)
         else:
             if self._is_misplaced:
-                self._forget_problem()
+                self._is_misplaced = False
+                self._trouble.forget()
 
     def _commit(self, works: list[Work], turn: Turn) -> None:
-        self._forget_problem()
+        self._trouble.forget()
         now = self._monotonic()
         ends = sum(type(event) is RunEnded for _, event in turn.facts)
         self._pace.committed_at(now, len(works) + ends)
@@ -248,23 +246,8 @@ class Recorder:
                 self._tell(work.done, answer)
 
     def _fail(self, error: Exception) -> None:
-        self._note(error)
+        self._trouble.note(error)
         self._pace.failed_at(self._monotonic())
-
-    def _note(self, error: Exception) -> None:
-        """Tell what is wrong, once."""
-        problem = str(error) if isinstance(error, HistoryError) else sentence(error, self._database.where)
-        if problem != self.problem:
-            log = _LOG.error if is_passing(error) or isinstance(error, HistoryError) else _LOG.exception
-            log("%s", problem)
-        self.problem = problem
-        self.is_damaged |= is_damage(error) or (self._path is not None and not self._path.exists())
-
-    def _forget_problem(self) -> None:
-        self._is_misplaced = False
-        if self.problem is not None:
-            _LOG.info("the history can be written again")
-            self.problem = None
 
     def _is_over(self) -> bool:
         if self._stop_by is None:

@@ -1,7 +1,10 @@
 """A history that is taken away while it is written: everything is there again, and nobody is told what is not."""
 
 import errno
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -251,3 +254,43 @@ def test_free_pages_are_given_back_a_few_at_a_time(recorder, path):
         pass
     recorder.aside(lambda pen: pen.tidy())
     assert path.stat().st_size < before / 4
+
+
+SOURCE = Path(__file__).parents[3] / "daemon"
+STOPPED_READER = """
+import os, signal, sys
+from pathlib import Path
+from tidemill.history.reading import connect_to_read
+connection = connect_to_read(Path(sys.argv[1]))
+connection.execute("BEGIN")
+connection.execute("SELECT COUNT(*) FROM runs").fetchall()
+print("reading", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_reader_that_is_stopped_in_the_middle_holds_up_nobody_and_the_log_is_cut_after_it(sqlite_lab, recorder, path):
+    add(recorder, "a000000000")
+    log = Path(f"{path}-wal")
+    reader = subprocess.Popen(
+        [sys.executable, "-P", "-c", STOPPED_READER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert reader.stdout.readline() == "reading\n"
+        os.waitid(os.P_PID, reader.pid, os.WSTOPPED | os.WNOWAIT)
+        began = time.monotonic()
+        for number in range(200):
+            text = {"text": "x" * 20_000}
+            recorder.call(
+                lambda w, n=number, text=text: w.add_run(NewRun(f"{n:010}", "nightly", NOON, parameters=text))
+            )
+        assert time.monotonic() - began < 20
+        recorder.aside(lambda pen: pen.tidy())
+        assert log.stat().st_size > 4_000_000
+    finally:
+        reader.kill()
+        reader.wait()
+        reader.stdout.close()
+    recorder.aside(lambda pen: pen.tidy())
+    assert log.stat().st_size == 0
+    assert len(uids(path)) == 201
