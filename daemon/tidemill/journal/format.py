@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.events import EVENTS, Event, OfSubflow, OwnEvent
+from tidemill.domain.events import EVENTS, Event, OfSubflow, OwnEvent, RunEnded
+from tidemill.domain.states import State
 
 LINE_LIMIT: Final = 4096
 BESIDE: Final = "beside"
@@ -26,6 +27,8 @@ class DamageError(TidemillError):
     """Raised when a line of a journal is not an event."""
 
 
+_FAR_FUTURE: Final = 1 << 62
+"""Microseconds; beyond what any history can hold."""
 _Place = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -85,7 +88,11 @@ def _line(event: Event) -> bytes:
 
 def _event(name: str, fields: list[Any]) -> OwnEvent:
     kind = EVENTS[name]
-    return msgspec.convert(fields[: len(kind._fields)], kind)
+    event = msgspec.convert(fields[: len(kind._fields)], kind)
+    # Whoever follows a journal goes by its times, and stops at its end: what is no time and no end must be neither.
+    if not 0 <= event.at < _FAR_FUTURE or (type(event) is RunEnded and not State(event.state).is_terminal):
+        raise ValueError(event)
+    return event
 
 
 def _unknown(name: Any) -> Unknown:

@@ -23,8 +23,13 @@ def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
     try:
         for folder in paths.folders:
             folder.mkdir(mode=0o700, parents=folder == paths.root, exist_ok=True)
-        if paths.root.stat().st_uid == os.geteuid():
-            paths.root.chmod(0o711 if passable else 0o700)
+        owner = paths.root.stat().st_uid
+        if owner != os.geteuid():
+            raise StateDirectoryError(
+                f"the state directory {paths.root} belongs to uid {owner}, who could change what this daemon (uid "
+                f"{os.geteuid()}) records: give it to the daemon's user, or choose another with --state"
+            )
+        paths.root.chmod(0o711 if passable else 0o700)
         probe = paths.root / f".probe.{os.getpid()}"
         probe.touch(mode=0o600)
         probe.unlink(missing_ok=True)

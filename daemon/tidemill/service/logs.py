@@ -13,7 +13,24 @@ class JournaldFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record with its priority on every line."""
         prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
+        return "\n".join(prefix + line for line in neutral(super().format(record)).splitlines())
+
+
+class NeutralFormatter(logging.Formatter):
+    """Names of files and texts of errors are others' words: what would act on a terminal is written as its escape."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record, its lines kept."""
+        return neutral(super().format(record))
+
+
+def neutral(text: str) -> str:
+    """Return *text* with an escape for each character that cannot be printed, but for line ends and tabs."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 def set_up_logging(*, verbose: bool = False) -> None:
@@ -22,7 +39,7 @@ def set_up_logging(*, verbose: bool = False) -> None:
     if _stderr_is_journald():
         handler.setFormatter(JournaldFormatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handler.setFormatter(NeutralFormatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("watchdog").setLevel(logging.WARNING)
