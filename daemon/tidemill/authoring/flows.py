@@ -96,22 +96,22 @@ class Flow:
         """Call *hook* with the flow, the run and its state when it begins."""
         return self._hook("on_running", hook)
 
-    def serve(self, *_: Any, **__: Any) -> Any:
-        """Refuse: what a server does for others, the daemon does for every file in its folder."""
-        raise TidemillError(
-            f"flow {self.name} needs no serving or deploying: put its file into the watched folder, "
-            "and give it schedule=cron(…) or every(…)"
-        )
-
-    deploy = serve
-    from_source = serve
-
-    def visualize(self, *_: Any, **__: Any) -> Any:
-        """Refuse: the command line draws graphs."""
-        raise TidemillError(f"flow {self.name} is drawn by the command line: tidemill graph {self.name}")
+    @classmethod
+    def from_source(cls, *_: Any, **__: Any) -> Any:
+        """Refuse: a flow is where its file is."""
+        raise TidemillError("flows are not loaded from elsewhere: put their file into the watched folder")
 
     def __repr__(self) -> str:
         return f"<flow {self.name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer under the names that Prefect's flows have for what was given to this one."""
+        if name.startswith("_") and name not in ("__qualname__", "__wrapped__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        # Few programs ask.
+        from tidemill.authoring.attributes import of_flow
+
+        return of_flow(self, name)
 
     def _hook(self, kind: str, hook: Hook) -> Hook:
         self.options = self.options._replace(hooks=with_hook(self.options.hooks, kind, hook))

@@ -12,6 +12,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any, Final
 
 from tidemill.authoring.code_hashing import hash_code, join
+from tidemill.authoring.tasks import Task, definition_of
 
 _PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
 """Types whose ``repr`` is exact, tells them apart, and is written by C."""
@@ -172,6 +173,8 @@ class _Walk:
         if isinstance(reduced, str):
             return join(b"global", [_name(kind), reduced.encode("utf-8", "surrogatepass")])
         make, arguments, state, items, pairs = (*reduced[:5], None, None, None)[:5]
+        if type(state) is dict:
+            state = {name: part for name, part in state.items() if not _is_own_task(part, value)}
         try:
             parts = [
                 _name(kind),
@@ -184,6 +187,11 @@ class _Walk:
         except UnhashableError as error:
             raise UnhashableError(f"{kind.__qualname__} holds {error}") from error.__cause__
         return join(b"object", parts)
+
+
+def _is_own_task(part: Any, owner: Any) -> bool:
+    """Tell whether *part* is a method of *owner* that is a task: it is kept there once somebody has looked at it."""
+    return isinstance(part, Task) and definition_of(part).owner is owner
 
 
 def _first(pair: tuple[str, Any]) -> str:

@@ -19,10 +19,27 @@ _FAMILIES: Final = (
 """Two spellings of the same thing; who gives one takes back the other."""
 
 
+_TAKEN_BACK: Final = frozenset(
+    {
+        "cache_policy",
+        "flow_run_name",
+        "persist_result",
+        "refresh_cache",
+        "result_handler",
+        "result_serializer",
+        "result_storage",
+        "result_storage_key",
+        "retry_jitter_factor",
+        "task_run_name",
+    }
+)
+"""Options for which None says something: none any more."""
+
+
 def merge_options(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *old* options changed by *new* ones; None says nothing."""
+    """Return *old* options changed by *new* ones; None says nothing, or takes the option back where it can be meant."""
     given = {name: value for name, value in new.items() if value is not None}
-    kept = dict(old)
+    kept = {name: value for name, value in old.items() if not (name in _TAKEN_BACK and name in new)}
     for family in _FAMILIES:
         for mine, others in (family, family[::-1]):
             if mine & given.keys():

@@ -33,7 +33,9 @@ class TaskDefinition:
     origin: "Task | None" = None
     """The task this one was bound from."""
     owner: Any = None
-    """The instance, for a task that is a method."""
+    """The instance, for a task that is a method; the class, for a class method."""
+    decorator: type | None = None
+    """``staticmethod`` or ``classmethod``, where the function had it."""
     attribute: tuple[type, str] | None = None
     """The class and the name under which it is a method there."""
     signature: Signature | None = None
@@ -90,7 +92,7 @@ class Task:
 
     def __init__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> None:
         if type(self) is Task:
-            self._define_function(fn, options)
+            self._define_function(options.pop("fn", None) if fn is None else fn, options)
         elif fn is not None:
             raise DefinitionError(f"{type(self).__name__}() takes options by name only, and got {fn!r}")
         elif options:
@@ -139,16 +141,10 @@ class Task:
             from tidemill.authoring.mapping import declare_map
 
             return declare_map(self, args, kwargs, wait_for)
-        if "deferred" in kwargs:
-            raise TidemillError(f"task {self.name} cannot be mapped with deferred=: submit it inside a flow")
+        if kwargs.pop("deferred", False):
+            raise TidemillError(f"task {self.name} cannot be mapped with deferred=True: map it inside a flow")
         futures = engine(f"task {self.name}").map_task(self, args, kwargs, wait_for=wait_for)
         return [future.final_state() for future in futures] if return_state else futures
-
-    def delay(self, *_: Any, **__: Any) -> Any:
-        """Refuse: there are no background servers here."""
-        raise TidemillError(f"task {self.name} cannot be delayed: call .submit() inside a flow, or schedule a flow")
-
-    serve = delay
 
     def bind(self, /, *args: Any, **values: Any) -> Self:
         """Return a new task with some parameters filled: by values, results of other tasks or parameters of the flow.
@@ -207,7 +203,11 @@ class Task:
     def __get__(self, instance: Any, owner: type | None = None) -> "Task":
         """Behave as a method: seen through an instance, the task works on that instance."""
         definition = self._definition
-        if instance is None or definition.function is None or definition.owner is not None:
+        if definition.function is None or definition.owner is not None or definition.decorator is staticmethod:
+            return self
+        if definition.decorator is classmethod:
+            return self._copy(owner=owner, origin=self, signature=None)
+        if instance is None:
             return self
         bound = self._copy(owner=instance, origin=self, signature=None)
         if definition.attribute is not None and hasattr(instance, "__dict__"):
@@ -222,14 +222,25 @@ class Task:
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
+    def __getattr__(self, name: str) -> Any:
+        """Answer under the names that Prefect's tasks have for what was given to this one."""
+        if name.startswith("_") and name not in ("__name__", "__qualname__", "__wrapped__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        # Few programs ask.
+        from tidemill.authoring.attributes import of_task
+
+        return of_task(self, self._definition, name)
+
     def _define_function(self, fn: Callable[..., Any] | None, options: dict[str, Any]) -> None:
-        if isinstance(fn, staticmethod):
-            fn = fn.__func__
+        decorator = None
+        if isinstance(fn, staticmethod | classmethod):
+            fn, decorator = fn.__func__, type(fn)
         if isinstance(fn, Task) or not callable(fn):
             raise DefinitionError(f"a task is made of a function, and {fn!r} is none")
         given = options.get("name")
         name = parse_name(getattr(fn, "__name__", type(fn).__name__) if given is None else given, "task")
         self._define(name, fn, options, getattr(fn, "__doc__", None))
+        self._definition.decorator = decorator
         self.__doc__ = getattr(fn, "__doc__", None)
 
     def _define_class(self, options: Mapping[str, Any] | None = None) -> None:

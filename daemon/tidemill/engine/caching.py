@@ -12,6 +12,7 @@ from tidemill.authoring.cache_policy import check_key
 from tidemill.authoring.caching import Caching
 from tidemill.authoring.context import get_run_logger
 from tidemill.authoring.isolation import IsolationLevel
+from tidemill.authoring.tasks import Task
 from tidemill.cache.records import CacheRecord, shown
 from tidemill.domain.states import State
 from tidemill.domain.times import from_micros
@@ -147,7 +148,7 @@ class Memo:
 
     def _compute_key(self) -> str | None:
         task_run, policy = self._task_run, self._caching.policy
-        inputs, parameters = arguments_of(task_run), task_run.run.context.parameters
+        inputs, parameters = {**_state_of(task_run.task), **arguments_of(task_run)}, task_run.run.context.parameters
         context = TaskRunContext(view_task_run(task_run), task_run.task, inputs)
         key = policy.compute_key(task_ctx=context, inputs=inputs, flow_parameters=parameters)
         return None if key is None else check_key(key)
@@ -171,6 +172,13 @@ def folder_of(run: "Run", storage: str | os.PathLike[str] | None) -> Path | None
     if storage is not None:
         return run.context.folder / Path(storage).expanduser()
     return Path(run.cache_dir) if run.cache_dir else None
+
+
+def _state_of(task: Any) -> dict[str, Any]:
+    """Return what an instance of a class of tasks holds, as one of its inputs."""
+    state = {} if task is None or type(task) is Task else {**vars(task)}
+    state.pop("_definition", None)
+    return {"self": state} if state else {}
 
 
 def _warn(task_run: "TaskRun", text: str) -> None:

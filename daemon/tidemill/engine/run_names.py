@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tidemill.authoring.tasks import signature_of
+from tidemill.authoring.tasks import definition_of, signature_of
 from tidemill.domain.secrecy import hide
 from tidemill.engine.run import Run
 
@@ -24,7 +24,7 @@ def name_run(template: Any, parameters: Mapping[str, Any], run: Run) -> str | No
 
 
 def arguments_of(task_run: "TaskRun") -> dict[str, Any]:
-    """Return what the task is called with, by name, defaults included."""
+    """Return what the task is called with, by name, defaults and the instance of a method included."""
     import inspect
 
     # What is called may be more than the task's own work: its setup and teardown around it.
@@ -35,7 +35,16 @@ def arguments_of(task_run: "TaskRun") -> dict[str, Any]:
         # The call itself will say what is wrong with them.
         return dict(task_run.kwargs)
     bound.apply_defaults()
-    return dict(bound.arguments)
+    return {**_instance_of(task_run.task), **bound.arguments}
+
+
+def _instance_of(task: Any) -> dict[str, Any]:
+    """Return the instance that a method works on, by the name that the method has for it."""
+    definition = None if task is None else definition_of(task)
+    if definition is None or definition.owner is None or definition.owner is task or definition.function is None:
+        return {}
+    code = getattr(definition.function, "__code__", None)
+    return {code.co_varnames[0]: definition.owner} if code is not None and code.co_argcount else {}
 
 
 def _formatted(template: Any, values: Any, run: Run, task: str) -> str | None:
