@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+from chaos.simulation.faults import MortalPen
 from tidemill.dispatcher import dispatcher
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.queue import PendingQueue
@@ -319,6 +320,18 @@ def a_turn_is_believed_before_it_is_committed():
         yield
 
 
+@contextmanager
+def the_history_is_opened_by_hand():
+    tidy = MortalPen.keep_place
+
+    def look_inside(self):
+        self._path.read_bytes()[:16]
+        tidy(self)
+
+    with patch.object(MortalPen, "keep_place", look_inside):
+        yield
+
+
 # Each with the first world that notices it; the search begins there.
 BUGS = {
     launched_before_it_is_recorded: 1,
@@ -345,6 +358,7 @@ BUGS = {
     a_range_is_refused_whole: 23,
     a_cursor_ahead_of_the_clock_stays_there: 35,
     a_cancelled_run_is_started_by_the_next_daemon: 24,
+    the_history_is_opened_by_hand: 1,
     a_pause_is_kept_in_memory: 1,
     a_flows_limit_is_not_looked_at: 4,
     a_crash_is_called_a_failure: 1,

@@ -75,12 +75,17 @@ class Disk:
         self.path = database.path
         self.nemesis = nemesis
         self.rng = rng
+        self.is_busy = False
         self._left = None
         self._before = None
         event.listen(database.engine, "commit", self._commits)
 
     def files(self):
-        return [_bytes(Path(f"{self.path}{end}")) for end in ENDS]
+        self.is_busy = True
+        try:
+            return [_bytes(Path(f"{self.path}{end}")) for end in ENDS]
+        finally:
+            self.is_busy = False
 
     def _commits(self, _connection):
         nemesis = self.nemesis
@@ -110,7 +115,7 @@ class Disk:
         connection = sqlite3.connect(self.path)
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        new = _bytes(self.path)
+        new = self.files()[0]
         connection.close()
         pages = [self.rng.choice((old, new))[at : at + size] or new[at : at + size] for at in range(0, len(new), size)]
         return [b"".join(pages), wal]
@@ -124,11 +129,13 @@ class Disk:
         """End the connection of a killed daemon, and put in place what was on the disk when it died."""
         files, self._left = self._left or self.files(), None
         pen.close()
+        self.is_busy = True
         for end in (*ENDS, "-shm"):
             Path(f"{self.path}{end}").unlink(missing_ok=True)
         for end, content in zip(ENDS, files, strict=True):
             if content or not end:
                 Path(f"{self.path}{end}").write_bytes(content)
+        self.is_busy = False
 
 
 class MortalPen(Pen):

@@ -21,6 +21,7 @@ def judge(world):
     """Raise Violation with the first promise that does not hold."""
     with closing(sqlite3.connect(f"file:{world.paths.database}?mode=ro", uri=True)) as history:
         _sound(history)
+        _must(not world.opened, f"the history was opened by hand: {world.opened[:3]}")
         _ledger(world, history)
         _runs(world, history)
         _nothing_left(world.life)

@@ -1,6 +1,7 @@
 """What the daemon's code finds in place of clocks, processes and chance."""
 
 import asyncio
+import sys
 from contextlib import contextmanager
 from datetime import datetime
 from types import SimpleNamespace
@@ -39,6 +40,18 @@ class Hours:
 
     def sleep(self, _seconds):
         """Nothing takes time but what the world says."""
+
+
+_present = []
+
+
+def _note_opening(event, args):
+    """Note who opens the history but SQLite itself: closing it again would cancel SQLite's locks."""
+    if event == "open" and _present and not _present[-1].disk.is_busy and str(args[0]).startswith(_present[-1].prefix):
+        _present[-1].opened.append(str(args[0]))
+
+
+sys.addaudithook(_note_opening)
 
 
 @contextmanager
@@ -92,9 +105,11 @@ def physics(world):
     patches = [patch.object(module, name, value) for module, name, value in changes]
     for each in patches:
         each.start()
+    _present.append(world)
     try:
         yield
     finally:
+        _present.pop()
         for each in patches:
             each.stop()
         asyncio._set_running_loop(None)

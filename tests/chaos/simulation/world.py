@@ -47,6 +47,8 @@ class World:
         self.max_runs = self.rng.choice((1, 2, 4, 8))
         self.max_catchup = self.rng.choice((3, 3, 20, 200))
         self.life = None
+        self.prefix = str(self.paths.database)
+        self.opened = []
         self.must_die = False
         self.is_upgrade = False
         self.lives = 0

@@ -213,6 +213,8 @@ def test_the_connection_is_set_as_it_must_be(sqlite_lab):
     found = sqlite_lab.write(lambda w: {name: w.row(f"PRAGMA {name}")[0] for name in PRAGMAS})
 
     assert found == PRAGMAS
+    assert found["synchronous"] == 2  # FULL: what was acknowledged survives a power cut
+    assert found["journal_mode"] == "wal"
 
 
 def test_a_transaction_takes_the_lock_when_it_begins(sqlite_lab):
