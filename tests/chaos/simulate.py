@@ -5,6 +5,7 @@ A violation prints its seed and the command that shows it again. Prints one JSON
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -24,6 +25,7 @@ def main():
     parser.add_argument("--faults", type=int, default=200_000, help="faults after which it ends")
     parser.add_argument("--walks", type=int, default=0, help="seeds whose every point is walked through, instead")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background: it ends, and tells
     begun = time.monotonic()
     found = _walk(range(options.seed, options.seed + options.walks)) if options.walks else _explore(options)
     print(json.dumps({**found, "seconds": round(time.monotonic() - begun, 1)}, indent=1))
