@@ -16,14 +16,17 @@ KEPT: Final = 10_000
 
 
 def stream(place: Callable[[], Invocation], conclude: Callable[[Any], Any]) -> Generator[Any, Any, Any]:
-    """Carry a generator through, yielding its values; *place* is called with the first, *conclude* after the last."""
+    """Carry a generator through, yielding its values, and return what it returns.
+
+    *place* is called with the first, *conclude* after the last.
+    """
     invocation = place()
-    has_begun = False
+    has_begun, returned = False, None
     try:
         for step in invocation.begin():
             if step is None:
                 has_begun = True
-                yield from _values(invocation)
+                returned = yield from _values(invocation)
             elif isinstance(step, float):
                 if not invocation.run.pause(step):
                     invocation.abandon()
@@ -35,7 +38,8 @@ def stream(place: Callable[[], Invocation], conclude: Callable[[Any], Any]) -> G
         raise
     if not has_begun:
         yield from _earlier(invocation)
-    return conclude(invocation)
+    conclude(invocation)
+    return returned
 
 
 async def stream_awaiting(place: Callable[[], Invocation], conclude: Callable[[Any], Any]) -> AsyncGenerator[Any, Any]:
@@ -63,7 +67,7 @@ async def stream_awaiting(place: Callable[[], Invocation], conclude: Callable[[A
     conclude(invocation)
 
 
-def _values(invocation: Invocation) -> Generator[Any, Any, None]:
+def _values(invocation: Invocation) -> Generator[Any, Any, Any]:
     made = invocation.fn(*invocation.args, **invocation.kwargs)
     kept: list[Any] = []
     sent: Any = None
@@ -72,9 +76,12 @@ def _values(invocation: Invocation) -> Generator[Any, Any, None]:
             value, error = invoke_code(
                 invocation.run, invocation, made.send, args=(sent,), kwargs={}, timeout=invocation.timeout
             )
+        if isinstance(error, StopIteration):
+            _end(invocation, kept, None)
+            return error.value
         if error is not None:
-            _end(invocation, kept, error if not isinstance(error, StopIteration) else None)
-            return
+            _end(invocation, kept, error)
+            return None
         _keep(kept, value)
         try:
             sent = yield value
