@@ -30,12 +30,13 @@ class Future:
     __slots__ = (
         "__weakref__",
         "_callbacks",
+        "_claim",
         "_event",
         "_followers",
         "_has_ended",
+        "_has_helper",
         "_missing",
         "_run",
-        "_taken",
         "_task_run",
         "_upstream",
         "context",
@@ -52,8 +53,11 @@ class Future:
         self._missing = 0
         self._followers: list[Future] | None = None
         self._callbacks: list[Callable[[Future], Any]] | None = None
-        self._taken = False
+        self._claim = threading.Lock()
+        """Who acquires it carries the task."""
         self._has_ended = False
+        self._has_helper = False
+        """Somebody waits who may carry the next task himself."""
         self._event: threading.Event | None = None
         """Made by the first thread that waits: most futures are looked at when they have ended."""
         self.looked_at = False
@@ -120,10 +124,9 @@ class Future:
     def add_done_callback(self, callback: Callable[["Future"], Any]) -> None:
         """Call *callback* with this future when the task has ended; at once when it has."""
         with self._run.lock:
-            if not self._has_ended:
-                self._callbacks = [*(self._callbacks or ()), callback]
-                return
-        self._call(callback)
+            self._callbacks = [*(self._callbacks or ()), callback]
+        if self._has_ended:
+            self._tell()
 
     def start(self) -> "Future":
         """Hand the task to the threads as soon as everything it takes is there."""
@@ -133,6 +136,10 @@ class Future:
                 self._missing = len(waiting)
                 for future in waiting:
                     future._followers = [*(future._followers or ()), self]
+            for future in waiting:
+                if future._has_ended:
+                    # Just now.
+                    future._tell()
             if waiting:
                 return self
         self._run.pool.put([self.begin])
@@ -184,15 +191,15 @@ class Future:
         with self._run.lock:
             if self._has_ended:
                 return
+            self._has_helper = self._has_helper or timeout is None
             if self._event is None:
                 self._event = threading.Event()
             event = self._event
-        event.wait(timeout)
+        if not self._has_ended:
+            event.wait(timeout)
 
     def _take(self) -> bool:
-        with self._run.lock:
-            taken, self._taken = self._taken, True
-            return not taken
+        return self._claim.acquire(blocking=False)
 
     def _carry(self) -> None:
         delay = self._step()
@@ -219,18 +226,26 @@ class Future:
             return None
 
     def _finish(self) -> None:
+        # In this order, and without a lock that all tasks would share: whoever wants to be told says so first, and
+        # then looks whether it has ended already.
+        self._has_ended = True
+        if self._event is not None:
+            self._event.set()
+        if self._has_helper:
+            self._run.pool.expect()
+        if self._followers is not None or self._callbacks is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell everybody who wants to know that it has ended."""
+        ready = []
         with self._run.lock:
-            if self._has_ended:
-                return
-            self._has_ended = True
-            if self._event is not None:
-                self._event.set()
-            ready = []
-            for follower in self._followers or ():
+            followers, self._followers = self._followers, None
+            callbacks, self._callbacks = self._callbacks, None
+            for follower in followers or ():
                 follower._missing -= 1
                 if follower._missing == 0:
                     ready.append(follower.begin)
-            callbacks, self._callbacks, self._followers = self._callbacks, None, None
         if ready:
             self._run.pool.put(ready)
         for callback in callbacks or ():

@@ -89,3 +89,128 @@ def test_a_closed_pool_begins_nothing():
     pool.close()
 
     pool.work([lambda: 1 / 0], lambda: False)
+
+
+class Judge:
+    """Says in the place of a lookout whether one more thread would help."""
+
+    pause = 0.001
+
+    def __init__(self, helps):
+        self.helps = helps
+        self.asked = threading.Event()
+
+    def begin(self, begun):
+        pass
+
+    def end(self, begun):
+        self.asked.set()
+        return self.helps
+
+
+def test_one_thread_does_everything_while_no_other_would_help():
+    judge = Judge(helps=False)
+    pool, done = Pool(4, lookout=judge), []
+
+    def call():
+        done.append(threading.get_ident())
+        judge.asked.wait(10)
+
+    pool.work([call for _ in range(2000)], lambda: len(done) == 2000)
+    pool.close()
+
+    assert set(done) == {threading.get_ident()}
+
+
+def test_threads_are_added_one_after_the_other_while_they_help():
+    pool, together = Pool(8, lookout=Judge(helps=True)), threading.Barrier(8, timeout=10)
+    done = []
+
+    def call():
+        together.wait()
+        done.append(threading.get_ident())
+        pool.wake()
+
+    pool.work([call for _ in range(8)], lambda: len(done) == 8)
+    pool.close()
+
+    assert len(set(done)) == 8
+
+
+def test_all_but_one_step_back_now_and_then_and_give_back_what_they_were_to_go_on_with():
+    judge = Judge(helps=True)
+    pool, done = Pool(2, lookout=judge), []
+    together = threading.Barrier(2, timeout=10)
+
+    def chain(left):
+        if left == 5000:
+            together.wait()
+            judge.helps = False
+        done.append(threading.get_ident())
+        if not left:
+            pool.wake()
+        return (lambda: chain(left - 1)) if left else None
+
+    pool.work([lambda: chain(5000), lambda: chain(5000)], lambda: len(done) == 10_002)
+    pool.close()
+
+    assert len(set(done)) == 2
+    assert len(set(done[-4000:])) == 1
+
+
+def test_a_call_may_be_the_owner_of_work_even_where_only_one_may_work():
+    pool, done = Pool(1), []
+
+    def outer():
+        pool.work([lambda: done.append("inner")], lambda: "inner" in done)
+        done.append("outer")
+        return lambda: done.append("after")
+
+    pool.work([outer], lambda: len(done) == 3)
+
+    assert done == ["inner", "outer", "after"]
+    assert not pool.has_member()
+
+
+def test_whoever_waits_may_work_while_the_pool_s_own_threads_are_idle_but_no_more_than_the_limit():
+    pool, begun, ended = Pool(1), threading.Event(), threading.Event()
+
+    def call():
+        begun.set()
+        ended.wait(10)
+
+    pool.put([call])
+    assert begun.wait(10)
+    assert not pool.join()
+    ended.set()
+    while not pool.join():
+        pass
+    assert pool.has_member()
+    pool.leave()
+    pool.close()
+
+    assert not pool.has_member()
+
+
+def test_the_next_call_is_left_to_who_is_expected_and_carried_out_when_nobody_comes():
+    judge = Judge(helps=False)
+    pool, done, ended = Pool(2, lookout=judge), [], threading.Event()
+
+    def first():
+        pool.expect()
+        done.append("first")
+
+    pool.put([first, lambda: done.append("second"), ended.set])
+    assert ended.wait(10)
+    pool.close()
+
+    assert done == ["first", "second"]
+
+
+def test_calls_are_carried_out_whenever_they_come():
+    pool, done = Pool(3), threading.Semaphore(0)
+
+    for _ in range(300):
+        pool.put([done.release])
+        assert done.acquire(timeout=10)
+    pool.close()
