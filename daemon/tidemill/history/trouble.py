@@ -1,11 +1,12 @@
 """What is wrong with the history just now, told once in a sentence, and whether waiting will help."""
 
 import logging
+import sqlite3
 from typing import Final
 
 from tidemill.domain.errors import HistoryError
 from tidemill.history.database import Database
-from tidemill.history.problems import is_damage, is_passing, sentence
+from tidemill.history.problems import code_of, is_damage, is_passing, sentence
 
 _LOG: Final = logging.getLogger("tidemill.history.recorder")
 
@@ -28,7 +29,9 @@ class Trouble:
             log = _LOG.error if is_passing(error) or isinstance(error, HistoryError) else _LOG.exception
             log("%s", problem)
         self.problem = problem
-        self.is_damaged |= is_damage(error) or (self._path is not None and not self._path.exists())
+        # Gone, and nobody holds it open any more: as long as somebody does, it can be put back as it was.
+        is_lost = code_of(error) == sqlite3.SQLITE_CANTOPEN and self._path is not None and not self._path.exists()
+        self.is_damaged |= is_damage(error) or is_lost
 
     def suspect(self, problem: str) -> None:
         """Take the history for damaged, as whoever looked through it says."""

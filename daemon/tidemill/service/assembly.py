@@ -259,9 +259,10 @@ async def serve(
         await control.close()
         watch.close()
         hooks.close()
-        link.close(retire=not mendings.is_wanted)
+        goes_on = mendings.is_wanted and daemon.stop_request is None
+        link.close(retire=not goes_on)
         await asyncio.to_thread(recorder.stop, AT_ONCE if mendings.is_wanted else RECORDING)
-    if mendings.is_wanted:
+    if goes_on:
         return None
     live = len(dispatcher.live_runs)
     log.info("stopped%s", f"; {live} runs go on, the next daemon takes them up" if live else "")

@@ -109,6 +109,7 @@ def test_nothing_is_acknowledged_while_it_cannot_be_put_back(recorder, path, mon
     time.sleep(0.2)
     assert answers == []
     assert "cannot be written anew yet: No space left" in recorder.problem
+    assert not recorder.is_damaged
 
     full.clear()
     wait_until(lambda: answers)
@@ -165,6 +166,20 @@ def test_no_empty_history_is_made_where_one_was_taken_away(sqlite_lab, path):
     with pytest.raises(Exception, match="unable to open"):
         sqlite_lab.add_run("a000000000")
     assert not path.exists()
+
+
+def test_a_history_that_nobody_holds_any_more_is_lost(sqlite_lab, path):
+    sqlite_lab.add_run("a000000000")
+    sqlite_lab.close()
+    for end in ENDS:
+        Path(f"{path}{end}").unlink(missing_ok=True)
+    recorder = Recorder(sqlite_lab.database)
+    recorder.start()
+
+    recorder.submit(lambda w: w.load_live())
+
+    wait_until(lambda: recorder.is_damaged)
+    recorder.stop(0.1)
 
 
 def test_a_damaged_history_is_called_damaged_until_somebody_mends_it(sqlite_lab, path):
