@@ -9,4 +9,14 @@ from tidemill.engine.run_contexts import (
     with_context,
 )
 
-__all__ = ["FlowRunContext", "MissingContextError", "TaskRunContext", "get_run_context", "tags", "with_context"]
+EngineContext = FlowRunContext
+
+__all__ = [
+    "EngineContext",
+    "FlowRunContext",
+    "MissingContextError",
+    "TaskRunContext",
+    "get_run_context",
+    "tags",
+    "with_context",
+]

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.states import FailedRun
+from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.errors import Skip
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import SUCCESSES, State
@@ -51,7 +52,9 @@ def _judge_value(call: "FlowCall", value: Any) -> Verdict:
         unknown = [future for future in run.futures if not future.looked_at or future in returned]
         bad = [future.task_run for future in unknown if future.task_run.state not in _NO_FAILURE]
         if bad:
-            return Verdict(State.FAILED, summarise(bad), exception=bad[0].error or FailedRun(bad[0].name))
+            handed = ReturnedState(State.FAILED, data=given) if returned else None
+            exception = bad[0].error or FailedRun(bad[0].name)
+            return Verdict(State.FAILED, summarise(bad), exception=exception, said=handed)
     if said is None:
         return _keep(call, given)
     if said.is_completed():

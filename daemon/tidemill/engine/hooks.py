@@ -51,7 +51,7 @@ def state_of(task_run: "TaskRun") -> ReturnedState:
         kind,
         name=name,
         message=(said.message if said is not None else None) or message,
-        data=value_of(task_run),
+        data=said.data if said is not None and not kind.is_success else value_of(task_run),
         error=task_run.error,
     )
     state.of = task_run_id(task_run)
@@ -68,7 +68,7 @@ def view_run(run: Run, state: ReturnedState | None = None) -> "FlowRunView":
     # Few runs are looked at, and every fork server would hold it.
     from tidemill.authoring.run_views import FlowRunView
 
-    context = run.context
+    context, began = run.context, from_micros(run.since)
     return FlowRunView(
         id=context.run_id,
         name=context.name or context.run_id,
@@ -77,8 +77,9 @@ def view_run(run: Run, state: ReturnedState | None = None) -> "FlowRunView":
         tags=context.tags,
         state=state,
         run_count=context.attempt,
-        expected_start_time=context.scheduled_for,
+        expected_start_time=context.scheduled_for or began,
         parent_flow_run_id=context.parent,
+        start_time=began,
     )
 
 

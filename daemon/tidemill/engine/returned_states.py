@@ -16,7 +16,7 @@ def said_by(value: Any) -> ReturnedState | None:
     if isinstance(value, ReturnedState):
         return None if value.is_completed() and value.of is not None else value
     if isinstance(value, list | tuple | set) and value and all(isinstance(item, ReturnedState) for item in value):
-        return _worst(list(value))
+        return _worst(list(value), value)
     return None
 
 
@@ -25,13 +25,13 @@ def is_authors_own(said: ReturnedState | None) -> bool:
     return said is not None and said.of is None
 
 
-def _worst(states: Sequence[ReturnedState]) -> ReturnedState | None:
+def _worst(states: Sequence[ReturnedState], value: Any) -> ReturnedState | None:
     failures = [state for state in states if not state.is_completed()]
     if not failures:
         return None
     exception = failures[0].exception()
     kind = State.CANCELLED if any(state.is_cancelled() for state in failures) else State.FAILED
     message = f"{len(failures)} of {len(states)} returned states are failures; the first: {message_of(exception)}"
-    worst = ReturnedState(kind, message=message, error=exception)
+    worst = ReturnedState(kind, message=message, data=value, error=exception)
     worst.of = failures[0].of or ""
     return worst

@@ -83,6 +83,8 @@ class Run:
         """Those of the sub-flows it calls, by the task runs that stand for them."""
         self.resume(finished)
         self.now = now
+        self.since = now()
+        """When it began."""
         self.parent = parent
         self.pid = os.getpid()
         self.pool: Pool = Pool(max_workers) if parent is None else parent.pool

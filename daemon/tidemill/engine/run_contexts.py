@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.authoring.run_views import FlowRunView, TaskRunView
+from tidemill.authoring.states import State, StateType
 from tidemill.domain.errors import TidemillError
 from tidemill.engine.facts import RunFacts, TaskFacts
 from tidemill.engine.hooks import view_run, view_task_run
@@ -26,12 +27,16 @@ class FlowRunContext:
     flow_run: FlowRunView
     parameters: dict[str, Any]
     start_time: datetime | None = None
+    flow: Any = None
 
     @classmethod
     def get(cls) -> Self | None:
         """Return the context; None outside of runs."""
         run = _run()
-        return None if run is None else cls(view_run(run), run.context.parameters)
+        if run is None:
+            return None
+        view = view_run(run, State(StateType.RUNNING))
+        return cls(view, run.context.parameters, view.start_time, run.flow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ _OF_FLOW_RUN: Final = {
     "flow_version": lambda run: None,
     "parameters": lambda run: run.context.parameters,
     "tags": lambda run: list(run.context.tags),
-    "scheduled_start_time": lambda run: run.context.scheduled_for,
+    "scheduled_start_time": lambda run: view_run(run).expected_start_time,
     "run_count": lambda run: run.context.attempt,
     "parent_flow_run_id": lambda run: run.context.parent,
     "root_flow_run_id": lambda run: _root(run).context.run_id,
@@ -114,7 +119,9 @@ def describe_task_run(name: str) -> Any:
 def _described(name: str, known: dict[str, Any], subject: Any, module: str) -> Any:
     if name not in known:
         raise AttributeError(f"{module} has no fact {name!r}; known are {', '.join(sorted(known))}")
-    return _EMPTY.get(name) if subject is None else known[name](subject)
+    if subject is not None:
+        return known[name](subject)
+    return datetime.now(UTC) if name == "scheduled_start_time" else _EMPTY.get(name)
 
 
 def _run() -> Run | None:

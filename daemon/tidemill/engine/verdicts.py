@@ -54,7 +54,7 @@ def returned_state(verdict: Verdict, run: Run) -> ReturnedState:
         verdict.state,
         name=said.name if said is not None and said.kind is verdict.state else None,
         message=(said.message if said is not None else None) or message,
-        data=verdict.value,
+        data=said.data if said is not None and not verdict.state.is_success else verdict.value,
         error=verdict.exception,
     )
     state.of = run.context.run_id
