@@ -88,7 +88,7 @@ def parse_flow_options(options: Mapping[str, Any], owner: str, description: str 
     policy, timeout = parse_retries(options, owner)
     for name in ("timeout", "timeout_seconds"):
         if options.get(name) is not None:
-            timeout = seconds(options[name], f"{name} of {owner}")
+            timeout = seconds(options[name], f"{name} of {owner}") or None
     parameters = options.get("parameters")
     if parameters is not None and not isinstance(parameters, Mapping):
         raise DefinitionError(f"parameters of {owner} must be a dict; they are {parameters!r}")

@@ -34,6 +34,12 @@ class Flow:
         types.GenericAlias
     )
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Make a flow of a function where one is given, as Prefect's ``Flow(fn=…)`` does."""
+        is_of_function = cls is Flow and ("fn" in options or (bool(args) and callable(args[0])))
+        made: Self = super().__new__(FunctionFlow if is_of_function else cls)  # type: ignore[assignment]
+        return made
+
     def __init__(
         self,
         name: str,

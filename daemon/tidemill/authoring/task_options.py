@@ -70,7 +70,7 @@ def parse_task_options(options: Mapping[str, Any], owner: str, description: str)
     policy, timeout = parse_retries(options, owner)
     for name in ("timeout", "timeout_seconds"):
         if options.get(name) is not None:
-            timeout = seconds(options[name], f"{name} of {owner}")
+            timeout = seconds(options[name], f"{name} of {owner}") or None
     return TaskOptions(
         description=str(options.get("description") or description),
         tags=parse_tags(options.get("tags"), owner),

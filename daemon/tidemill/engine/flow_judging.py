@@ -12,7 +12,7 @@ from tidemill.engine.failures import describe, message_of, type_name
 from tidemill.engine.graph_judging import judge_graph
 from tidemill.engine.graph_run import GraphRun
 from tidemill.engine.keeping import keep, keep_by_default
-from tidemill.engine.returned_states import is_authors_own, said_by
+from tidemill.engine.returned_states import ends_as, is_authors_own, said_by
 from tidemill.engine.run import Run
 from tidemill.engine.verdicts import Verdict, judge_interruption, summarise
 from tidemill.storage.places import ResultPlace
@@ -52,9 +52,10 @@ def _judge_value(call: "FlowCall", value: Any) -> Verdict:
         unknown = [future for future in run.futures if not future.looked_at or future in returned]
         bad = [future.task_run for future in unknown if future.task_run.state not in _NO_FAILURE]
         if bad:
-            handed = ReturnedState(State.FAILED, data=given) if returned else None
+            ended = State.FAILED if said is None else ends_as(said)
+            handed = ReturnedState(ended, data=given) if returned else None
             exception = bad[0].error or FailedRun(bad[0].name)
-            return Verdict(State.FAILED, summarise(bad), exception=exception, said=handed)
+            return Verdict(ended, summarise(bad), exception=exception, said=handed)
     if said is None:
         return _keep(call, given)
     if said.is_completed():
@@ -63,7 +64,7 @@ def _judge_value(call: "FlowCall", value: Any) -> Verdict:
     # The state of a task names the exception's type already.
     message = said.message if said is not given or is_authors_own(said) else None
     error = ErrorInfo(type_name(exception), message or message_of(exception))
-    return Verdict(said.kind if said.is_final() else State.FAILED, error, exception=exception, said=said)
+    return Verdict(ends_as(said), error, exception=exception, said=said)
 
 
 def _keep(call: "FlowCall", value: Any) -> Verdict:

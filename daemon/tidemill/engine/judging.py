@@ -8,7 +8,7 @@ from tidemill.domain.states import State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.keeping import Arguments, is_by_default, keep, keep_by_default
-from tidemill.engine.returned_states import said_by
+from tidemill.engine.returned_states import ends_as, said_by
 from tidemill.engine.run_names import arguments_of
 from tidemill.engine.warden import pending_interrupt
 
@@ -68,7 +68,7 @@ def _judge_value(task_run: "TaskRun") -> None:
         task_run.said, task_run.value = said, said.data
         if not said.is_completed():
             task_run.error = said.exception()
-            task_run.state = said.kind if said.is_final() else State.FAILED
+            task_run.state = ends_as(said)
             return
     if task_run.options.retry.on_value is not None:
         from tidemill.engine.tried import retries_of_task

@@ -20,6 +20,13 @@ def said_by(value: Any) -> ReturnedState | None:
     return None
 
 
+def ends_as(said: ReturnedState) -> State:
+    """Return how the code ended that returned *said*: a state that something must follow is none to end in."""
+    if said.is_final():
+        return said.kind
+    return State.CANCELLED if said.is_cancelling() else State.FAILED
+
+
 def is_authors_own(said: ReturnedState | None) -> bool:
     """Tell whether an author made the state and returned it alone."""
     return said is not None and said.of is None

@@ -7,7 +7,17 @@ import pytest
 from tidemill import StateType, flow, task
 from tidemill.authoring.states import FailedRun, UnfinishedRun
 from tidemill.domain.errors import GiveUp, ProcessDied
-from tidemill.states import Cached, Completed, Crashed, Failed, Pending, TimedOut, raise_state_exception
+from tidemill.states import (
+    Cached,
+    Cancelled,
+    Cancelling,
+    Completed,
+    Crashed,
+    Failed,
+    Pending,
+    TimedOut,
+    raise_state_exception,
+)
 
 
 @task
@@ -108,3 +118,60 @@ def test_a_task_that_returns_the_state_of_another_hands_it_on():
         return hands_on(lambda **options: double(1, **options)).is_completed(), hands_on(bad, return_state=True).type
 
     assert outer() == (True, StateType.FAILED)
+
+
+def test_a_flow_is_cancelled_by_the_cancelled_states_it_returns():
+    @task
+    def gives_up():
+        return Cancelled(message="enough")
+
+    @flow
+    def together():
+        return gives_up.submit(), bad.submit(1)
+
+    @flow
+    def outer():
+        return together(return_state=True)
+
+    @flow
+    def cancelling():
+        return Cancelling()
+
+    one = together(return_state=True)
+
+    assert one.is_cancelled()
+    assert [state.name for state in one.result(raise_on_failure=False)] == ["Cancelled", "Failed"]
+    assert outer(return_state=True).is_cancelled()
+    assert cancelling(return_state=True).is_cancelled()
+
+
+def test_a_failed_flow_hands_on_the_value_that_it_returned_with_its_state():
+    @flow
+    def partly():
+        return double.submit(1), bad.submit(1)
+
+    @flow
+    def outer():
+        return [state.name for state in partly(return_state=True).result(raise_on_failure=False)]
+
+    @flow
+    def says():
+        return Failed(data="half of it")
+
+    assert outer() == ["Completed", "Failed"]
+    assert says(return_state=True).result(raise_on_failure=False) == "half of it"
+    with pytest.raises(GiveUp):
+        partly()
+
+
+def test_a_time_out_of_nothing_is_none():
+    @task(timeout_seconds=0)
+    def endless():
+        return 1
+
+    @flow(timeout_seconds=3)
+    def limited():
+        return endless()
+
+    assert limited.with_options(timeout_seconds=0).timeout_seconds is None
+    assert limited() == endless() == 1

@@ -145,3 +145,11 @@ def test_a_task_is_made_of_a_named_function_too():
 
     assert Task(fn=Doubles(), name="doubles")(2) == 4
     assert Task(fn=len)([1, 2]) == 2
+
+
+def test_a_flow_is_made_of_a_named_function_too():
+    made = Flow(fn=lambda x: 2 * x, name="doubles", retries=1)
+
+    assert made(2) == 4
+    assert (made.name, made.retries, isinstance(made, Flow)) == ("doubles", 1, True)
+    assert Flow(len)([1, 2]) == 2
