@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from tidemill.care.policy import Policy
 from tidemill.care.report import Report
 from tidemill.history.reading import Reading
-from tidemill.history.retention import EndedRun, beyond_number, ended_before, newest_runs, oldest_ended, retries_of
+from tidemill.history.retention import (
+    WINDOW,
+    EndedRun,
+    beyond_number,
+    ended_before,
+    newest_runs,
+    oldest_ended,
+    retries_of,
+)
 
 
 class Choice:
@@ -22,6 +30,8 @@ class Choice:
         self._newest = newest_runs(reading)
         self._gone: set[int] = set()
         """The runs handed out that were retries: what they were retried from may follow."""
+        self._held: dict[int, EndedRun] = {}
+        """Runs that would go, but for others that were retried from them."""
 
     def too_old(self) -> Iterator[list[EndedRun]]:
         """Give the runs that have been kept for long enough."""
@@ -48,20 +58,39 @@ class Choice:
         for window in oldest_ended(self._reading):
             yield self._may_go([run for run in window if run.is_fault == faults and not self._is_too_old(run)])
 
+    def released(self) -> Iterator[list[EndedRun]]:
+        """Give the runs that were held back by others which have gone meanwhile, for another reason than they."""
+        has_freed = True
+        while has_freed:
+            has_freed = False
+            waiting = list(self._held.values())
+            for first in range(0, len(waiting), WINDOW):
+                free = self._not_held(waiting[first : first + WINDOW])
+                has_freed |= bool(free)
+                yield free
+
+    @property
+    def held_back(self) -> int:
+        """How many runs stay because another one needs them."""
+        return len(self._held)
+
     def _is_too_old(self, run: EndedRun) -> bool:
         return self._policy.is_too_old(run, self._now)
 
     def _may_go(self, runs: Sequence[EndedRun]) -> list[EndedRun]:
         """Return those of *runs* that nothing holds back."""
         free = [run for run in runs if run.id not in self._newest and not self._is_busy(run.uid)]
-        retried = retries_of(self._reading, free)
+        self._held.update((run.id, run) for run in free)
+        return self._not_held(free)
+
+    def _not_held(self, runs: Sequence[EndedRun]) -> list[EndedRun]:
+        retried = retries_of(self._reading, runs)
         going = []
-        for run in free:
+        for run in runs:
             # The retries of a run are younger, and so were handed out before it, or stand before it here.
             if all(key in self._gone for key in retried.get(run.id, ())):
                 going.append(run)
+                del self._held[run.id]
                 if run.parent_id is not None:
                     self._gone.add(run.id)
-            else:
-                self._report.needed += 1
         return going

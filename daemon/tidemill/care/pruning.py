@@ -55,12 +55,14 @@ class Pruning:
         """Remove everything that goes."""
         self._remove(self._choice.too_old())
         self._remove(self._choice.too_many())
+        self._remove(self._choice.released())
         cutoff = None if self._policy.keep_moments_for is None else self._ago(self._policy.keep_moments_for)
         if cutoff is not None:
             self._remove_moments(cutoff)
         self._remove_leftovers()
         self._remove_cached(self._policy.cutoff(False, self._now))
         self._fit()
+        self.report.needed = self._choice.held_back
         self._remove_versions()
         self.report.freed += max(0, self._hand.free() - self._free_before)
         return self.report
@@ -116,6 +118,7 @@ class Pruning:
                     self._remove_cached(self._ago(days * DAY))
             for faults in (False, True):
                 self._shorten(self._choice.oldest(faults=faults), enough)
+                self._shorten(self._choice.released(), enough)
             if self._size() > enough:
                 self._remove_moments(self._ago(LEAST_MOMENTS))
             if self._size() > most:
