@@ -16,7 +16,7 @@ from tidemill.domain.events import Event, RunEnded, RunNoted, TaskEnded, TaskRet
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.manifests import FileManifest
 from tidemill.domain.runs import InspectionOrder, RunOrder
-from tidemill.engine.inspection import inspect
+from tidemill.engine.files.inspection import inspect
 from tidemill.engine.process import main
 from tidemill.journal.reader import JournalReader
 

@@ -78,7 +78,7 @@ sys.meta_path.append(_Behind)
 
 
 def _load_engine():  # noqa: ANN202 - typed where it is used
-    return _import("engine.calling").InPlace()
+    return _import("engine.calls.calling").InPlace()
 
 
 def _import(home):  # noqa: ANN001, ANN202

@@ -1,7 +1,7 @@
 """What is going on where the code runs: ``from tidemill.context import get_run_context, tags``."""
 
 from tidemill.authoring.tagging import tags
-from tidemill.engine.run_contexts import (
+from tidemill.engine.calls.run_contexts import (
     FlowRunContext,
     MissingContextError,
     TaskRunContext,

@@ -12,8 +12,8 @@ from tidemill.domain.errors import (
     Skip,
     TidemillError,
 )
+from tidemill.engine.calls.run_contexts import MissingContextError
 from tidemill.engine.interrupts import Cancelled
-from tidemill.engine.run_contexts import MissingContextError
 from tidemill.storage.places import ResultError
 
 PrefectException = TidemillError

@@ -1,9 +1,9 @@
 """Waiting for submitted tasks: ``from tidemill.futures import as_completed, wait``."""
 
-from tidemill.engine.arguments import with_states as resolve_futures_to_states
-from tidemill.engine.future_lists import DoneAndNotDone as DoneAndNotDoneFutures
-from tidemill.engine.future_lists import FutureList, as_completed, wait
-from tidemill.engine.futures import Future
+from tidemill.engine.calls.arguments import with_states as resolve_futures_to_states
+from tidemill.engine.calls.future_lists import DoneAndNotDone as DoneAndNotDoneFutures
+from tidemill.engine.calls.future_lists import FutureList, as_completed, wait
+from tidemill.engine.calls.futures import Future
 
 PrefectFuture = Future
 PrefectFutureList = FutureList

@@ -1,6 +1,6 @@
 """Where submitted tasks are executed: ``@flow(task_runner=ThreadPoolTaskRunner(max_workers=8))``."""
 
-from tidemill.engine.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+from tidemill.engine.runners.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 ConcurrentTaskRunner = ThreadPoolTaskRunner
 

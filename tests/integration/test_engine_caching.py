@@ -13,7 +13,7 @@ import pytest
 from engine_lab import Record, run_file, wait_for_line, write_flow
 from tidemill.cache.folder import CacheFolder
 from tidemill.domain.events import TaskEnded, TaskStarted
-from tidemill.engine.cache_stores import FolderStore
+from tidemill.engine.caching.cache_stores import FolderStore
 
 HEAD = """
     from datetime import timedelta

@@ -8,8 +8,8 @@ from engine_lab import TaskStarted, run_file, wait_for_line, write_flow
 from tidemill.authoring.context import RunContext
 from tidemill.domain.events import OfSubflow, TaskEnded
 from tidemill.domain.runs import FinishedTask
+from tidemill.engine.calls.local import InMemory, Nowhere
 from tidemill.engine.flow_run import carry_out, prepare
-from tidemill.engine.local import InMemory, Nowhere
 from tidemill.engine.run import Run
 
 FLOW = """

@@ -1004,7 +1004,7 @@ def test_a_million_lines_end_nobody(run):
 def test_the_lean_process_has_imported_nothing_heavy():
     import subprocess
 
-    code = "import sys, tidemill.engine.process, tidemill.engine.inspection; print(*sys.modules)"
+    code = "import sys, tidemill.engine.process, tidemill.engine.files.inspection; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "daemon")}
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, env=environment

@@ -10,13 +10,13 @@ import pytest
 from engine_lab import run_file, wait_for_line, write_flow
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.events import TaskRetrying
-from tidemill.engine.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from tidemill.engine.runners.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 RUNNERS = ("ThreadPoolTaskRunner", "ProcessPoolTaskRunner")
 HEADER = """
 import os, sys, threading, time
 from tidemill import *
-from tidemill.engine.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+from tidemill.engine.runners.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 RUNNER = {runner}(max_workers=2)
 """
 
@@ -188,7 +188,7 @@ def test_tasks_that_wait_for_each_other_s_futures_do_not_use_up_the_places(tmp_p
         tmp_path / "flows",
         HEADER.format(runner="ThreadPoolTaskRunner")
         + """
-from tidemill.engine.future_lists import as_completed
+from tidemill.engine.calls.future_lists import as_completed
 @task
 def leaf(x): return x
 @task

@@ -11,7 +11,7 @@ from tidemill.domain.events import RunRetrying
 from tidemill.domain.results import ErrorInfo
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
-from tidemill.engine.graph_run import GraphRun, failed
+from tidemill.engine.graphs.graph_run import GraphRun, failed
 from tidemill.engine.verdicts import Verdict
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from tidemill.authoring.states import State as ReturnedState
 from tidemill.domain.errors import Skip
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import SUCCESSES, State
-from tidemill.engine.arguments import promises_in, with_results, with_states
+from tidemill.engine.calls.arguments import promises_in, with_results, with_states
 from tidemill.engine.failures import describe, message_of, type_name
-from tidemill.engine.graph_judging import judge_graph
-from tidemill.engine.graph_run import GraphRun
+from tidemill.engine.graphs.graph_judging import judge_graph
+from tidemill.engine.graphs.graph_run import GraphRun
 from tidemill.engine.keeping import keep, keep_by_default
 from tidemill.engine.returned_states import ends_as, is_authors_own, said_by
 from tidemill.engine.run import Run

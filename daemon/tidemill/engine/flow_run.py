@@ -12,12 +12,12 @@ from tidemill.authoring.signatures import MISSING
 from tidemill.domain.errors import ParameterError
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
+from tidemill.engine.files.parameters import check_parameters, flow_parameters
 from tidemill.engine.flow_judging import judge_flow
-from tidemill.engine.graph import Graph, build_graph
-from tidemill.engine.graph_run import GraphRun
+from tidemill.engine.graphs.graph import Graph, build_graph
+from tidemill.engine.graphs.graph_run import GraphRun
 from tidemill.engine.hooks import call_flow_hooks
 from tidemill.engine.invocation import Invocation, Steps, carry
-from tidemill.engine.parameters import check_parameters, flow_parameters
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import claim_slots
 from tidemill.engine.verdicts import Verdict, judge_interruption, returned_state

@@ -33,9 +33,7 @@ _ROUND: Final = 256
 class Pool:
     """Carries out calls in at most *limit* threads."""
 
-    def __init__(
-        self, limit: int, clock: Callable[[], float] = time.monotonic, lookout: Lookout | None = None
-    ) -> None:
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic, lookout: Lookout | None = None) -> None:
         self._limit = limit
         self._clock = clock
         self._changed = threading.Condition(threading.Lock())

@@ -24,7 +24,7 @@ from tidemill.storage.places import ResultPlace
 from tidemill.storage.reading import read_back
 
 if TYPE_CHECKING:
-    from tidemill.engine.task_runners import OpenTaskRunner, TaskRunner
+    from tidemill.engine.runners.task_runners import OpenTaskRunner, TaskRunner
     from tidemill.limits.leases import Grip
 
 Key = tuple[str, int]

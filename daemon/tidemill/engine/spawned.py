@@ -52,7 +52,7 @@ def is_child_of_a_run() -> bool:
 def load_again() -> None:
     """Load the flow file in a spawned child."""
     # A run itself has no use for this module's other half.
-    from tidemill.engine.loading import load_file
+    from tidemill.engine.files.loading import load_file
 
     told = os.environ.get(_ORDER)
     if told is not None:

@@ -24,10 +24,10 @@ from tidemill.limits.here import HERE
 if TYPE_CHECKING:
     from tidemill.authoring.states import State as ReturnedState
     from tidemill.domain.results import ErrorInfo, ResultInfo
-    from tidemill.engine.caching import Memo
+    from tidemill.engine.caching.caching import Memo
+    from tidemill.engine.caching.task_transactions import TaskTransaction
     from tidemill.engine.retrying import Retries
     from tidemill.engine.slots import Claim
-    from tidemill.engine.task_transactions import TaskTransaction
 
 _MAY_RETRY: Final = (State.FAILED, State.TIMED_OUT, State.CRASHED)
 _DECIDED: Final = frozenset({"on_commit", "on_rollback"})
@@ -132,7 +132,7 @@ class TaskRun(Invocation):
         """Return the steps from its place in the run to its end."""
         run, options = self.run, self.options
         if CURRENT_TRANSACTION.get() is not None or not _DECIDED.isdisjoint(options.hooks):
-            from tidemill.engine.task_transactions import join
+            from tidemill.engine.caching.task_transactions import join
 
             join(self)
         if self.upstream is not None:
@@ -146,7 +146,7 @@ class TaskRun(Invocation):
         if options.run_name is not None:
             self.run_name = name_task_run(self)
         if options.caching is not None:
-            from tidemill.engine.caching import recalling
+            from tidemill.engine.caching.caching import recalling
 
             yield from recalling(self)
         while not self.has_ended:
@@ -200,7 +200,7 @@ class TaskRun(Invocation):
     def _conclude(self) -> None:
         """Draw the consequences of how it went for the cache, and for the transactions around it."""
         if self.memo is not None or self.transaction is not None:
-            from tidemill.engine.task_transactions import conclude
+            from tidemill.engine.caching.task_transactions import conclude
 
             conclude(self)
 
@@ -229,7 +229,7 @@ def execute_elsewhere(task_run: TaskRun) -> None:
 
 def _through_runner(task_run: Any) -> Any:
     # Most runs have no task runner.
-    from tidemill.engine.task_runners import TaskCode
+    from tidemill.engine.runners.task_runners import TaskCode
 
     run = task_run.run
     return run.runner.call(

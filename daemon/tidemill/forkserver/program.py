@@ -21,7 +21,7 @@ from tidemill.forkserver.warming import learn
 
 RUN_ENTRY: Final = "tidemill.engine.process:main"
 REHEARSAL: Final = "tidemill.engine.rehearsal:rehearse"
-INSPECTION_ENTRY: Final = "tidemill.engine.inspection:inspect"
+INSPECTION_ENTRY: Final = "tidemill.engine.files.inspection:inspect"
 _NOT_FOR_RUNS: Final = (
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",

@@ -1,5 +1,5 @@
 """Locks among the processes of a machine: ``from tidemill.locking.filesystem import FileSystemLockManager``."""
 
-from tidemill.engine.lock_managers import FileSystemLockManager
+from tidemill.engine.caching.lock_managers import FileSystemLockManager
 
 __all__ = ["FileSystemLockManager"]

@@ -1,5 +1,5 @@
 """Locks among the threads of one process: ``from tidemill.locking.memory import MemoryLockManager``."""
 
-from tidemill.engine.lock_managers import MemoryLockManager
+from tidemill.engine.caching.lock_managers import MemoryLockManager
 
 __all__ = ["MemoryLockManager"]

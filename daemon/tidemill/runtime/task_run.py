@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidemill.engine.run_contexts import describe_task_run
+from tidemill.engine.calls.run_contexts import describe_task_run
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,9 @@ from tidemill.authoring.context import RunContext
 from tidemill.domain.errors import DefinitionError, Skip
 from tidemill.domain.runs import FinishedTask
 from tidemill.domain.states import State
+from tidemill.engine.calls.local import InMemory
 from tidemill.engine.flow_run import carry_out, prepare
-from tidemill.engine.graph import build_graph
-from tidemill.engine.local import InMemory
+from tidemill.engine.graphs.graph import build_graph
 from tidemill.engine.run import Nowhere, Run
 from tidemill.storage.history import NOTHING
 

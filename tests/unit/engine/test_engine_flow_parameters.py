@@ -4,8 +4,8 @@ import pytest
 
 from tidemill import Flow, Parameter, task, unmapped
 from tidemill.domain.errors import DefinitionError, ParameterError
-from tidemill.engine.graph import build_graph
-from tidemill.engine.manifest import describe_flow
+from tidemill.engine.files.manifest import describe_flow
+from tidemill.engine.graphs.graph import build_graph
 
 
 @task

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tidemill import Flow, Task, task
 from tidemill.domain.errors import DefinitionError
-from tidemill.engine.graph import build_graph
+from tidemill.engine.graphs.graph import build_graph
 
 
 def shape(flow):

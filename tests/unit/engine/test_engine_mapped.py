@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tidemill import Flow, allow_failure, flow, task, unmapped
 from tidemill.domain.errors import DefinitionError, Skip
 from tidemill.domain.states import State
-from tidemill.engine.graph import build_graph
+from tidemill.engine.graphs.graph import build_graph
 
 
 @task

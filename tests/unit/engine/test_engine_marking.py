@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.authoring.registry import Registry
 from tidemill.domain.marks import has_changed
-from tidemill.engine.marking import marks_of
+from tidemill.engine.files.marking import marks_of
 
 BEFORE = """
     from functools import lru_cache, wraps
@@ -150,7 +150,7 @@ def test_a_mark_is_the_same_in_every_process():
     script = f"import sys; sys.path[:0] = {sys.path!r}\n" + textwrap.dedent("""
         import textwrap
         from tidemill.authoring.registry import Registry
-        from tidemill.engine.marking import marks_of
+        from tidemill.engine.files.marking import marks_of
         with Registry() as registry:
             exec(compile(textwrap.dedent(sys.argv[1]), "/flows/etl.py", "exec"), {"__name__": "etl"})
         print(marks_of([*registry.tasks, *registry.flows]))

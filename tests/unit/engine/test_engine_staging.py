@@ -8,7 +8,7 @@ import pytest
 from tidemill import Flow, Skip, Task, flow, task
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.states import State
-from tidemill.engine.graph import build_graph
+from tidemill.engine.graphs.graph import build_graph
 
 told: list[str] = []
 

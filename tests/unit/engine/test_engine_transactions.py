@@ -9,7 +9,7 @@ import pytest
 from tidemill import LocalResult, flow, task
 from tidemill.cache_policies import TASK_SOURCE
 from tidemill.domain.errors import DefinitionError, TidemillError
-from tidemill.engine.cache_stores import _memory
+from tidemill.engine.caching.cache_stores import _memory
 from tidemill.transactions import (
     CommitMode,
     IsolationLevel,

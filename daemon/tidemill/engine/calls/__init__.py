@@ -1,0 +1,1 @@
+"""Flows and tasks that are called, submitted, mapped or streamed, inside a run and outside of any."""

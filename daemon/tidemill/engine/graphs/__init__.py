@@ -1,0 +1,1 @@
+"""Declared graphs: built from tasks and what they take, and carried out."""

@@ -1,0 +1,1 @@
+"""Where the code of submitted tasks is executed: the interface, and the processes beside the run."""
