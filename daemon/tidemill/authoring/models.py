@@ -28,13 +28,11 @@ def validate(value: Any, annotation: Any) -> Any:
         raise ValueError(f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}") from None
 
 
-def default_of(default: Any) -> tuple[bool, Any]:
-    """Return whether what stands as a default is a ``Field(…)`` that names none, and the value where it does."""
-    if type(default).__name__ != "FieldInfo" or not type(default).__module__.startswith(_THEIRS):
-        return False, default
-    if default.is_required():
-        return True, None
-    return False, default.get_default(call_default_factory=True)
+def default_of(given: Any, missing: Any) -> Any:
+    """Return the default that ``Field(…)`` names, *missing* when it names none; anything else as it is."""
+    if not type(given).__module__.startswith(_THEIRS):
+        return given
+    return missing if given.is_required() else given.get_default(call_default_factory=True)
 
 
 def _adapter(annotation: Any) -> Any:

@@ -63,7 +63,7 @@ def read_signature(function: Callable[..., Any]) -> Signature:
             name=parameter.name,
             annotation=hints.get(parameter.name, Any),
             written=describe_type(parameter.annotation),
-            default=parameter.default,
+            default=_default_of(parameter.default),
             positional_only=parameter.kind is parameter.POSITIONAL_ONLY,
         )
         for parameter in raw.parameters.values()
@@ -87,6 +87,14 @@ def _read_plain(function: Callable[..., Any]) -> Signature | None:
     defaults = {**dict(zip(names[count - len(given) : count], given, strict=True)), **(function.__kwdefaults__ or {})}
     parameters = tuple(Parameter(name, default=defaults.get(name, MISSING)) for name in names)
     return Signature(parameters, function)
+
+
+def _default_of(given: Any) -> Any:
+    if type(given).__name__ != "FieldInfo":
+        return given
+    from tidemill.authoring.models import default_of
+
+    return default_of(given, MISSING)
 
 
 def describe_type(annotation: Any) -> str:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.keeping import BY_DEFAULT
-from tidemill.authoring.signatures import MISSING
 from tidemill.domain.errors import ParameterError
 from tidemill.domain.states import State
 from tidemill.engine.failures import describe
-from tidemill.engine.files.parameters import check_parameters, flow_parameters
+from tidemill.engine.files.parameters import check_parameters, flow_parameters, with_defaults
 from tidemill.engine.flow_judging import judge_flow
 from tidemill.engine.graphs.graph import Graph, build_graph
 from tidemill.engine.graphs.graph_run import GraphRun
@@ -44,8 +43,7 @@ def prepare(flow: Flow, given: Mapping[str, Any]) -> Prepared:
     asked = flow_parameters(flow, graph)
     values = check_parameters(flow, asked, given)
     if isinstance(flow, FunctionFlow):
-        defaults = {parameter.name: parameter.default for parameter in flow.signature.parameters}
-        values = {**{name: value for name, value in defaults.items() if value is not MISSING}, **values}
+        values = with_defaults(flow, values)
     return Prepared(flow, graph, values)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidemill.authoring.conversion import convert
+from tidemill.authoring.conversion import convert, convert_default
 from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.naming import did_you_mean
 from tidemill.authoring.signatures import MISSING, Parameter
@@ -59,6 +59,19 @@ def check_parameters(flow: Flow, asked: Mapping[str, list[Parameter]], given: Ma
     values = {name: value for name, value in flow.options.parameters.items() if name in asked or takes(flow, name)}
     values.update(given)
     return {name: checked_value(flow, asked, name, value) for name, value in values.items()}
+
+
+def with_defaults(flow: FunctionFlow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *values* and the defaults of all other parameters of *flow*, in the order of its function."""
+    filled: dict[str, Any] = {}
+    for parameter in flow.signature.parameters:
+        if parameter.name in values:
+            filled[parameter.name] = values[parameter.name]
+        elif parameter.default is not MISSING:
+            is_checked = flow.options.validate_parameters
+            default = convert_default(parameter, f"flow {flow.name}") if is_checked else parameter.default
+            filled[parameter.name] = default
+    return {**filled, **values}
 
 
 def checked_value(flow: Flow, asked: Mapping[str, list[Parameter]], name: str, value: Any) -> Any:
