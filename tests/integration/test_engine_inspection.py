@@ -437,3 +437,28 @@ def test_what_cannot_work_in_a_graph_is_told_with_its_line(flows, declared, mess
 
     assert message in error.message
     assert error.line == line
+
+
+def test_what_a_flow_takes_without_naming_it_is_told_too(flows):
+    manifest = inspect_file(
+        write_flow(
+            flows,
+            """
+            from tidemill import flow
+
+            @flow
+            def some(first, *rest, key="k"): ...
+
+            @flow
+            def all_of(**kwargs): ...
+            """,
+        )
+    )
+
+    some, all_of = manifest.flows
+    assert [(p.name, p.type, p.required, p.default) for p in some.parameters] == [
+        ("first", "Any", True, None),
+        ("key", "Any", False, "k"),
+        ("rest", "list", False, []),
+    ]
+    assert (some.takes_any, all_of.takes_any, all_of.parameters) == (False, True, ())

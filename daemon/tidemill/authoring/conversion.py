@@ -14,9 +14,7 @@ import msgspec
 
 from tidemill.authoring.signatures import Parameter
 from tidemill.domain.errors import ParameterError
-
-_WORDS: Final = {"yes": True, "y": True, "t": True, "on": True, "no": False, "n": False, "f": False, "off": False}
-"""What msgspec takes for no truth value, and people do."""
+from tidemill.domain.texts import TRUTHS
 
 
 def convert(value: Any, parameter: Parameter, owner: str) -> Any:
@@ -110,7 +108,7 @@ def _day(value: Any) -> date:
 
 _BY_HAND: Final[dict[Any, Callable[[Any], Any]]] = {
     int: lambda value: {True: 1, False: 0}[value],
-    bool: lambda value: _WORDS[value.strip().lower()],
+    bool: lambda value: TRUTHS[value.strip().lower()],
     bytes: lambda value: value.encode(),
     datetime: lambda value: datetime.fromisoformat(value.strip()),
     date: _day,

@@ -44,6 +44,8 @@ class FlowManifest:
     description: str = ""
     tags: tuple[str, ...] = ()
     parameters: tuple[ParameterManifest, ...] = ()
+    takes_any: bool = False
+    """It takes parameters that it does not name."""
     tasks: tuple[TaskManifest, ...] = ()
     """Empty for a function flow: its tasks are known only when it runs."""
     schedules: tuple[ScheduleSpec, ...] = ()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tidemill.domain.errors import ParameterError
 from tidemill.domain.manifests import FlowManifest
+from tidemill.domain.texts import TRUTHS
 
 
 def _is_int(value: Any) -> bool:
@@ -23,7 +24,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool) or value in (0, 1) or str(value).lower() in {"true", "false", "0", "1"}
+    return isinstance(value, bool) or value in (0, 1) or str(value).strip().lower() in TRUTHS
 
 
 _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
@@ -39,6 +40,8 @@ def check_parameters(flow: FlowManifest, given: Mapping[str, Any]) -> None:
     known = {parameter.name: parameter for parameter in flow.parameters}
     for name, value in given.items():
         parameter = known.get(name)
+        if parameter is None and flow.takes_any:
+            continue
         if parameter is None:
             raise ParameterError(_unknown(flow, name, list(known)))
         check = _CHECKS.get(parameter.type)

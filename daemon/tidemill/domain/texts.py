@@ -1,4 +1,13 @@
-"""Texts that other people's code made, cut to what may be kept of them."""
+"""Texts of other people: what they mean by some, and how much is kept of those that their code made."""
+
+from collections.abc import Mapping
+from typing import Final
+
+TRUTHS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+"""What people write for a truth value."""
 
 
 def shorten(text: str, limit: int) -> str:

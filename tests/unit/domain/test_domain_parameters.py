@@ -41,3 +41,16 @@ def test_wrong_ones_are_refused_by_name(given, sentence):
 def test_a_flow_without_parameters_says_so():
     with pytest.raises(ParameterError, match="takes no parameters"):
         check_parameters(FlowManifest(name="plain", style="graph"), {"x": 1})
+
+
+def test_a_flow_that_takes_any_parameter_is_given_any():
+    flow = FlowManifest("f", "function", parameters=(ParameterManifest("n", "int"),), takes_any=True)
+
+    check_parameters(flow, {"n": 1, "other": object()})
+    with pytest.raises(ParameterError, match="n of f must be a whole number"):
+        check_parameters(flow, {"n": "many"})
+
+
+@pytest.mark.parametrize("word", ["yes", "No", " on ", "1", True, 0])
+def test_what_people_write_for_a_truth_value_passes(word):
+    check_parameters(FlowManifest("f", "function", parameters=(ParameterManifest("b", "bool"),)), {"b": word})

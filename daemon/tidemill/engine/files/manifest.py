@@ -1,12 +1,12 @@
 """Describes a flow as the plain data that the daemon works on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
-from tidemill.authoring.flows import Flow
+from tidemill.authoring.flows import Flow, FunctionFlow
 from tidemill.authoring.signatures import MISSING, Parameter
 from tidemill.authoring.tasks import definition_of
 from tidemill.domain.errors import DefinitionError, ParameterError
@@ -33,7 +33,8 @@ def describe_flow(flow: Flow) -> tuple[FlowManifest | None, list[Problem]]:
         line=line,
         description=options.description,
         tags=options.tags,
-        parameters=tuple(_parameter(name, asking, flow) for name, asking in asked.items()),
+        parameters=(*(_parameter(name, asking, flow) for name, asking in asked.items()), *_starred(flow)),
+        takes_any=isinstance(flow, FunctionFlow) and flow.signature.takes_any_keyword,
         tasks=tuple(_task(node) for node in graph.nodes) if graph else (),
         code=marks_in(graph) if graph else {},
         schedules=options.schedules,
@@ -80,6 +81,12 @@ def _parameter(name: str, asking: list[Parameter], flow: Flow) -> ParameterManif
     required = is_required(name, asking, flow)
     default = default_of(name, asking, flow)
     return ParameterManifest(name, asking[0].written, required, None if default is MISSING else _as_json(default))
+
+
+def _starred(flow: Flow) -> Iterator[ParameterManifest]:
+    """Yield the list that stands for any number of positional arguments."""
+    if isinstance(flow, FunctionFlow) and flow.signature.starred is not None:
+        yield ParameterManifest(flow.signature.starred, "list", required=False, default=[])
 
 
 def _task(node: Node) -> TaskManifest:
