@@ -47,13 +47,13 @@ def install(loader: Callable[[], Engine]) -> None:
         _loaders.append(loader)
 
 
-def engine(what: str) -> Engine:
-    """Return the engine, or refuse to call *what* while its file is being loaded."""
+def engine(kind: str, called: Any) -> Engine:
+    """Return the engine, or refuse to call a flow or a task, whichever *kind* says, while its file is being loaded."""
     if active() is not None:
-        message = f"{what} is called while the file is loaded; put the call under: if __name__ == '__main__'"
-        raise DefinitionError(message, line=find_place().line)
+        what = f"{kind} {called.name} is called while the file is loaded"
+        raise DefinitionError(f"{what}; put the call under: if __name__ == '__main__'", line=find_place().line)
     if not _engine:
         if not _loaders:
-            raise TidemillError(f"{what} cannot be called: import flows and tasks from tidemill")
+            raise TidemillError(f"{kind} {called.name} cannot be called: import flows and tasks from tidemill")
         _engine.append(_loaders[0]())
     return _engine[0]

@@ -65,7 +65,7 @@ class Flow:
 
     def run(self, /, **parameters: Any) -> "FlowRun":
         """Run the flow here, with its retries, and return what became of it; raise nothing of its tasks'."""
-        return engine(f"flow {self.name}").run_flow(self, parameters)
+        return engine("flow", self).run_flow(self, parameters)
 
     def __call__(self, /, **parameters: Any) -> Any:
         """Run the flow here, like ``run``."""
@@ -175,7 +175,7 @@ class FunctionFlow(Flow):
 
         *wait_for* names futures and states that must have completed before.
         """
-        return engine(f"flow {self.name}").call_flow(self, args, kwargs, wait_for=wait_for, return_state=return_state)
+        return engine("flow", self).call_flow(self, args, kwargs, wait_for=wait_for, return_state=return_state)
 
     @property
     def __signature__(self) -> inspect.Signature:

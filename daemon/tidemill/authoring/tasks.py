@@ -122,11 +122,11 @@ class Task:
 
         *wait_for* names futures and states that must have completed before.
         """
-        return engine(f"task {self.name}").call_task(self, args, kwargs, wait_for=wait_for, return_state=return_state)
+        return engine("task", self).call_task(self, args, kwargs, wait_for=wait_for, return_state=return_state)
 
     def submit(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
         """Start the task beside the caller and return its future; with *return_state* wait, and return its state."""
-        future = engine(f"task {self.name}").submit_task(self, args, kwargs, wait_for=wait_for)
+        future = engine("task", self).submit_task(self, args, kwargs, wait_for=wait_for)
         return future.final_state() if return_state else future
 
     def map(self, *args: Any, return_state: bool = False, wait_for: Any = None, **kwargs: Any) -> Any:
@@ -143,7 +143,7 @@ class Task:
             return declare_map(self, args, kwargs, wait_for)
         if kwargs.pop("deferred", False):
             raise TidemillError(f"task {self.name} cannot be mapped with deferred=True: map it inside a flow")
-        futures = engine(f"task {self.name}").map_task(self, args, kwargs, wait_for=wait_for)
+        futures = engine("task", self).map_task(self, args, kwargs, wait_for=wait_for)
         return [future.final_state() for future in futures] if return_state else futures
 
     def bind(self, /, *args: Any, **values: Any) -> Self:

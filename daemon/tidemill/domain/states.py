@@ -76,5 +76,10 @@ STEPS: Final[Mapping[State, frozenset[State]]] = {
 }
 """What may follow what. A state that leads nowhere is terminal, and nothing overwrites it."""
 
+PENDING: Final = State.PENDING
+RUNNING: Final = State.RUNNING
+COMPLETED: Final = State.COMPLETED
+"""What every task run is one after the other; of an enum they are looked up by a function, each time."""
+
 LIVE: Final = frozenset({State.RUNNING, State.RETRYING, State.CANCELLING})
 """States of a run that has, or had until a moment ago, a process."""

@@ -6,7 +6,7 @@ number (let so many seconds pass; a Turn may be over sooner) or a function (call
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tidemill.engine.slots import Claim
 
 Steps = Iterator[float | Callable[[], Any] | None]
+_NO_STEPS: Final[Steps] = iter(())
+"""What is left to do for what has come to its end."""
 
 
 class Invocation(Call):
@@ -70,6 +72,8 @@ def advance(invocation: Invocation) -> float | None:
                 step()
     except Interrupt as late:
         invocation.abandon(late)
+    # There may be ten thousand of them.
+    invocation.steps = _NO_STEPS
     return None
 
 
@@ -101,19 +105,22 @@ async def carry_awaiting(invocation: Invocation) -> None:
 
 def _invoke(invocation: Invocation) -> None:
     """Call the code."""
-    token, run_token = CURRENT_TASK.set(invocation.visible), CURRENT_RUN.set(invocation.run)
+    run = invocation.run
+    token = CURRENT_TASK.set(invocation.visible)
+    run_token = None if CURRENT_RUN.get() is run else CURRENT_RUN.set(run)
     held_token = None if invocation.claim is None else HELD.set(invocation.claim.grips)
     fn, args, kwargs = invocation.fn, invocation.args, invocation.kwargs
     if invocation.through is not None:
         fn, args, kwargs = invocation.through, (invocation,), {}
     try:
         invocation.value, invocation.error = invoke_code(
-            invocation.run, invocation, fn, args=args, kwargs=kwargs, timeout=invocation.timeout
+            run, invocation, fn, args=args, kwargs=kwargs, timeout=invocation.timeout
         )
     finally:
         if held_token is not None:
             HELD.reset(held_token)
-        CURRENT_RUN.reset(run_token)
+        if run_token is not None:
+            CURRENT_RUN.reset(run_token)
         CURRENT_TASK.reset(token)
 
 

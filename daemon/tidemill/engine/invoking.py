@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tidemill.authoring.context import in_event_loop
@@ -127,6 +127,8 @@ def run_coroutine(coroutine: Any) -> Any:
 
 def kind_of(fn: Any) -> int:
     """Return which of ASYNC, GENERATOR and ASYNC_GENERATOR calling *fn* gives; 0 for a plain function."""
+    if type(fn) is FunctionType:
+        return fn.__code__.co_flags & _LAZY_FLAGS
     code = getattr(getattr(fn, "__func__", fn), "__code__", None)
     return 0 if code is None else code.co_flags & _LAZY_FLAGS
 

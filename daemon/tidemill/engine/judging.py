@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tidemill.domain.errors import ProcessDied, Skip
-from tidemill.domain.states import State
+from tidemill.domain.states import COMPLETED, State
 from tidemill.engine.failures import describe
 from tidemill.engine.interrupts import DeadlinePassed, Interrupt
 from tidemill.engine.keeping import Arguments, is_by_default, keep, keep_by_default
@@ -46,7 +46,7 @@ def judge_kept(task_run: "TaskRun") -> None:
     except Exception as error:
         task_run.error, task_run.state = error, State.FAILED
         return
-    task_run.state = State.COMPLETED
+    task_run.state = COMPLETED
 
 
 def judge_interrupt(task_run: "TaskRun", error: Interrupt) -> None:
@@ -93,4 +93,4 @@ def _keep(task_run: "TaskRun") -> None:
         except Exception as error:
             task_run.error, task_run.state = error, State.FAILED
             return
-    task_run.state = State.COMPLETED
+    task_run.state = COMPLETED

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from tidemill.domain.events import TaskEnded, TaskRetrying
 from tidemill.domain.results import ErrorInfo
-from tidemill.domain.states import State
+from tidemill.domain.states import COMPLETED, State
+from tidemill.domain.tuples import make
 from tidemill.engine.interrupts import Interrupt
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def record(task_run: "TaskRun") -> None:
     if task_run.claim is not None:
         task_run.claim.release()
     now, run, failure = task_run.run.now(), task_run.run, task_run.failure
-    if task_run.state is State.COMPLETED:
+    if task_run.state is COMPLETED:
         failure = None
     elif failure is not None:
         _tell_failure(task_run, failure)
@@ -25,20 +26,22 @@ def record(task_run: "TaskRun") -> None:
             run.sink.write(TaskRetrying(now, task_run.index, task_run.name, task_run.attempt, due, failure))
             return
     # What a transaction has not decided yet is no news.
-    (task_run.transaction or run.sink).write(
-        TaskEnded(
+    event = make(
+        TaskEnded,
+        (
             now,
             task_run.index,
             task_run.name,
-            task_run.state.value,
+            task_run.state,
             task_run.attempt,
             task_run.started_at,
             failure,
             task_run.result,
             task_run.run_name,
             task_run.subflow,
-        )
+        ),
     )
+    (task_run.transaction or run.sink).write(event)
 
 
 def end(task_run: "TaskRun", state: State, error: ErrorInfo | None = None) -> None:

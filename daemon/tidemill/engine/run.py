@@ -15,12 +15,13 @@ from tidemill.domain.errors import TidemillError
 from tidemill.domain.events import Event, OfSubflow, RunNamed, RunNoted
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.runs import FinishedTask
+from tidemill.domain.tuples import make
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.invoking import has_to_be_awaited
 from tidemill.engine.pool import Pool
 from tidemill.engine.warden import Call, Warden
 from tidemill.limits.here import HELD
-from tidemill.storage.places import ResultPlace
+from tidemill.storage.places import NO_PARAMETERS, ResultPlace
 from tidemill.storage.reading import read_back
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Run:
         self.has_promises: bool = parent is not None and parent.has_promises
         """Futures or states were handed out, and may come back as arguments."""
         self._indices = itertools.count()
-        self._names: Counter[str] = Counter()
+        self._names: dict[str, int] = {}
 
     def resume(self, finished: Iterable[FinishedTask]) -> None:
         """Execute nothing of *finished* again."""
@@ -186,11 +187,13 @@ class Run:
         with self.lock:
             self.parent.children.remove(self)
 
-    def next_place(self, name: str) -> tuple[int, int]:
-        """Return the place of the next task run, and its number among those of its name."""
+    def enlist(self, task_run: Any) -> tuple[int, int]:
+        """Add a task run; return its place in the run, and its number among those of its name."""
+        name = task_run.name
         with self.lock:
-            self._names[name] += 1
-            return next(self._indices), self._names[name]
+            occurrence = self._names[name] = self._names.get(name, 0) + 1
+            self.task_runs.append(task_run)
+            return next(self._indices), occurrence
 
     def find_finished(self, key: Key) -> FinishedTask | None:
         """Return the task run of that key that finished in an earlier attempt, if one did."""
@@ -251,7 +254,10 @@ class Run:
         """Return what handlers need to know of a task's result."""
         context = self.context
         folder, attempt = context.folder, context.attempt
-        return ResultPlace(context.flow_name, context.run_id, task, index, folder, attempt, context.name)
+        return make(
+            ResultPlace,
+            (context.flow_name, context.run_id, task, index, folder, attempt, context.name, None, NO_PARAMETERS),
+        )
 
     def read_result(self, info: ResultInfo | None, handler: Any, task: str) -> Any:
         """Return the value of a task that finished in an earlier attempt, or refuse with the reason."""

@@ -8,7 +8,8 @@ from tidemill.authoring.context import CURRENT_TRANSACTION
 from tidemill.authoring.task_options import TaskOptions
 from tidemill.domain.errors import Retry, TidemillError
 from tidemill.domain.events import TaskStarted
-from tidemill.domain.states import State
+from tidemill.domain.states import PENDING, RUNNING, State
+from tidemill.domain.tuples import make
 from tidemill.engine.failures import describe
 from tidemill.engine.hooks import call_task_hooks
 from tidemill.engine.interrupts import Interrupt
@@ -80,7 +81,6 @@ class TaskRun(Invocation):
     def __init__(self, run: Run, name: str, options: TaskOptions, fn: Callable[..., Any], task: Any = None) -> None:
         super().__init__(run, fn, options.timeout)
         self.name = name
-        self.index, self.occurrence = run.next_place(name)
         self.options = options
         if options.tags and HERE.place is not None:
             self.claim = claim_slots(run, options.tags, f"task {name}")
@@ -91,7 +91,7 @@ class TaskRun(Invocation):
         self.started_at: int | None = None
         self.since: int | None = None
         """When its attempts within this attempt of the flow began, if there were some before."""
-        self.state = State.PENDING
+        self.state = PENDING
         self.said: ReturnedState | None = None
         """What the code itself said of its end, by returning a state."""
         self.failure: ErrorInfo | None = None
@@ -112,6 +112,8 @@ class TaskRun(Invocation):
         """What the cache has to do with it."""
         self.transaction: TaskTransaction | None = None
         """What it did, until it is decided whether that counts."""
+        # Last, for from here on others see it.
+        self.index, self.occurrence = run.enlist(self)
 
     @property
     def is_async(self) -> bool:
@@ -131,7 +133,7 @@ class TaskRun(Invocation):
     def begin(self) -> Steps:
         """Return the steps from its place in the run to its end."""
         run, options = self.run, self.options
-        if CURRENT_TRANSACTION.get() is not None or not _DECIDED.isdisjoint(options.hooks):
+        if CURRENT_TRANSACTION.get() is not None or (options.hooks and not _DECIDED.isdisjoint(options.hooks)):
             from tidemill.engine.caching.task_transactions import join
 
             join(self)
@@ -162,7 +164,7 @@ class TaskRun(Invocation):
                 self.said = None
                 yield None
                 judge(self)
-            if self.state is State.RUNNING:
+            if self.state is RUNNING:
                 yield partial(judge_kept, self)
             plan_retry(self)
             if self.memo is not None or self.transaction is not None:
@@ -252,15 +254,16 @@ def start(task_run: TaskRun) -> None:
     if task_run.started_at is None:
         task_run.started_at = now
     task_run.attempt += 1
-    task_run.state = State.RUNNING
+    task_run.state = RUNNING
     task_run.delay = None
     if task_run.options.retry.before is not None:
         from tidemill.engine.tried import retries_of_task
 
         retries_of_task(task_run).begin()
     deadline = None if task_run.timeout is None else now + int(task_run.timeout * 1_000_000)
-    task_run.run.sink.write(
-        TaskStarted(
+    event = make(
+        TaskStarted,
+        (
             now,
             task_run.index,
             task_run.name,
@@ -268,8 +271,9 @@ def start(task_run: TaskRun) -> None:
             deadline,
             task_run.run_name,
             task_run.subflow,
-        )
+        ),
     )
+    task_run.run.sink.write(event)
     if "on_running" in task_run.options.hooks:
         call_task_hooks(task_run)
 

@@ -83,7 +83,7 @@ def _line(event: Event) -> bytes:
     # An event is a tuple, which is written as an array: only its name has to be put in front.
     if type(event) is OfSubflow:
         return b'["of_subflow",%b,%b' % (_encode(event.run), _line(event.event)[1:])
-    return b"%b%b\n" % (_HEADS[type(event)], _encode(event)[1:])
+    return _HEADS[type(event)] + _encode(event)[1:] + b"\n"
 
 
 def _event(name: str, fields: list[Any]) -> OwnEvent:

@@ -66,8 +66,9 @@ class JournalWriter:
             if len(line) > LINE_LIMIT:
                 line = encode_reference(self._put_beside(line))
             self._append(self._fd, line)
-        self._hint(event)
-        if isinstance(event, RunEnded) and self._hint_fd is None:
+        if self._hint_fd is not None:
+            self._hint(event, self._hint_fd)
+        elif isinstance(event, RunEnded):
             self._sync()
 
     def close(self) -> None:
@@ -98,9 +99,12 @@ class JournalWriter:
     def _append(self, fd: int, data: bytes) -> None:
         """Write all of *data*, with patience, or end the process."""
         waited = 0.0
-        while data:
+        while True:
             try:
-                data = data[os.write(fd, data) :]
+                written = os.write(fd, data)
+                if written == len(data):
+                    return
+                data = data[written:]
             except OSError as error:
                 if error.errno == errno.EBADF or waited >= self._patience:  # closed by user code: nothing to wait for
                     self._give_up(error)
@@ -113,15 +117,13 @@ class JournalWriter:
             os.write(2, f"tidemill: the run ends here: its journal cannot be written ({error.strerror})\n".encode())
         self._leave(EXIT_UNRECORDED)
 
-    def _hint(self, event: Event) -> None:
-        if self._hint_fd is None:
-            return
+    def _hint(self, event: Event, fd: int) -> None:
         since = event.at - self._hinted_at
         if 0 <= since < HINT_INTERVAL and not isinstance(event, _RUN_EVENTS):
             return
         self._hinted_at = event.at
         with suppress(OSError):  # a counter that is full has already woken everybody
-            os.eventfd_write(self._hint_fd, URGENT if isinstance(event, RunEnded) else 1)
+            os.eventfd_write(fd, URGENT if isinstance(event, RunEnded) else 1)
 
     def _sync(self) -> None:
         """Bring the end of a run to the disk where no recorder was hinted: it does that better, for many at once."""

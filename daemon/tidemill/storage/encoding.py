@@ -16,11 +16,11 @@ class UnstorableError(Exception):
 
 def encode(value: Any) -> tuple[str, bytes]:
     """Return the name of the encoding and the stored form, or raise UnstorableError with the reason."""
-    if is_json(value):
-        try:
+    try:
+        if _is_json(value):
             return "json", _json(value)
-        except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError):
-            pass
+    except (UnicodeEncodeError, ValueError, OverflowError, RecursionError, msgspec.EncodeError):
+        pass
     return encode_pickle(value)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.secrecy import holds
+from tidemill.domain.tuples import make
 from tidemill.storage.encoding import UnstorableError
 from tidemill.storage.places import ResultError, ResultPlace
-from tidemill.storage.previews import WITHHELD, look, preview
+from tidemill.storage.previews import WITHHELD, look, preview, shown
 from tidemill.storage.serializers import decode, parse_serializer
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ class HistoryResult:
             return ResultInfo("none", None, 0, look(value), "none")
         if holds(data):
             return ResultInfo("none", None, 0, WITHHELD, "none")
-        seen = preview(value, form, data)
         if len(data) > self._inline_limit or self._name is not None:
-            return self._write_file(place, form, data, seen)
-        return ResultInfo("history", None, len(data), seen, form, data.decode() if form == "json" else _to_text(data))
+            return self._write_file(place, form, data, preview(value, form, data))
+        if form == "json":
+            text = data.decode()
+            return make(ResultInfo, ("history", None, len(data), shown(text), form, text, None))
+        return ResultInfo("history", None, len(data), preview(value, form, data), form, _to_text(data))
 
     def of_child(self, run: str) -> "HistoryResult":
         """Return the same for a flow that is called inside the run: its tasks' places begin at 0 again."""

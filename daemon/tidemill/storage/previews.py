@@ -15,7 +15,7 @@ def preview(value: Any, encoding: str, data: bytes) -> str:
     """Return readable text of at most a thousand characters."""
     if encoding == "json":
         text = hide(data.decode()) if is_needed() else data[: 4 * PREVIEW_LIMIT].decode("utf-8", "ignore")
-        return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"
+        return shown(text)
     return look(value)
 
 
@@ -28,4 +28,9 @@ def look(value: Any) -> str:
         text = shorten(hide(repr(value)) if is_needed() else short.repr(value), 10 * PREVIEW_LIMIT)
     except BaseException as error:
         text = f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
+    return shown(text)
+
+
+def shown(text: str) -> str:
+    """Return *text*, cut where it is long."""
     return text if len(text) <= PREVIEW_LIMIT else text[: PREVIEW_LIMIT - 1] + "…"

@@ -30,9 +30,7 @@ def place_task(run: Run, task: Task, args: tuple[Any, ...], kwargs: dict[str, An
     options = definition.options
     if CURRENT_TAGS.get():
         options = options._replace(tags=with_current_tags(options.tags))
-    with run.lock:
-        task_run = TaskRun(run, definition.name, options, code_of(task), task)
-        run.task_runs.append(task_run)
+    task_run = TaskRun(run, definition.name, options, code_of(task), task)
     if wait_for is not None or run.has_promises or wrappers_are_made():
         task_run.upstream = given(args, kwargs, wait_for)
     task_run.args, task_run.kwargs = args, kwargs

@@ -31,9 +31,7 @@ _SHOWN: Final = 64 * 1024
 
 def place_subflow(run: Run, flow: Flow, values: Mapping[str, Any], wait_for: Any = None) -> TaskRun:
     """Give a call of a flow its place in the run that calls it."""
-    with run.lock:
-        task_run = TaskRun(run, flow.name, _OPTIONS, flow.__class__)
-        run.task_runs.append(task_run)
+    task_run = TaskRun(run, flow.name, _OPTIONS, flow.__class__)
     task_run.subflow = new_run_id()
     task_run.fn = _CARRIERS[kind_of(flow.fn) if isinstance(flow, FunctionFlow) else 0]
     task_run.args = (task_run, flow, values)

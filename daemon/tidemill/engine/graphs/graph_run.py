@@ -59,7 +59,6 @@ class GraphRun:
     def _task_run(self, node: Node) -> TaskRun:
         task_run = TaskRun(self._run, node.name, definition_of(node.task).options, code_of(node.task), node.task)
         execute_elsewhere(task_run)
-        self._run.task_runs.append(task_run)
         return task_run
 
     def _take_over(self, node: Node) -> None:

@@ -74,7 +74,6 @@ class MappedRun:
             item = self._items[place] = Item(run, name, definition_of(task).options, self.task_run.fn, task)
             item.place = place
             execute_elsewhere(item)
-            run.task_runs.append(item)
         if (run.earlier or run.finished) and take_over(item, reading=False):
             return item
         if self._upstream is not None:
