@@ -29,19 +29,31 @@ class Parameter(NamedTuple):
         return self.default is MISSING
 
 
-class Signature(NamedTuple):
+class Signature:
     """What a function takes."""
 
-    parameters: tuple[Parameter, ...]
-    function: Callable[..., Any]
-    takes_any_keyword: bool = False
-    starred: str | None = None
-    """The name of the parameter that takes any number of positional arguments."""
+    __slots__ = ("_raw", "function", "parameters", "starred", "takes_any_keyword")
+
+    def __init__(
+        self,
+        parameters: tuple[Parameter, ...],
+        function: Callable[..., Any],
+        takes_any_keyword: bool = False,
+        starred: str | None = None,
+    ) -> None:
+        self.parameters = parameters
+        self.function = function
+        self.takes_any_keyword = takes_any_keyword
+        self.starred = starred
+        """The name of the parameter that takes any number of positional arguments."""
+        self._raw: inspect.Signature | None = None
 
     @property
     def raw(self) -> inspect.Signature:
-        """Python's own view of it; slow to make, and needed only where arguments are bound by position."""
-        return inspect.signature(self.function)
+        """Python's own view of it; slow to make, and asked for only where arguments are bound by position."""
+        if self._raw is None:
+            self._raw = inspect.signature(self.function)
+        return self._raw
 
     def names(self) -> list[str]:
         """Return the names a caller may use."""

@@ -65,9 +65,9 @@ class Pool:
         return self._limit
 
     @property
-    def has_waiting(self) -> bool:
-        """Tell whether calls wait for a thread just now."""
-        return bool(self._ready)
+    def waiting(self) -> int:
+        """How many calls wait for a thread just now."""
+        return len(self._ready)
 
     def put(self, calls: Iterable[Call]) -> None:
         """Add calls that can begin now, in this order."""

@@ -2,7 +2,6 @@
 
 import os
 from copy import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.domain.results import ResultInfo
@@ -71,7 +70,7 @@ class HistoryResult:
 
     def of_child(self, run: str) -> "HistoryResult":
         """Return the same for a flow that is called inside the run: its tasks' places begin at 0 again."""
-        return HistoryResult(Path(self._folder) / run, self._inline_limit)
+        return HistoryResult(f"{os.fspath(self._folder)}/{run}", self._inline_limit)
 
     def adopt(self, info: ResultInfo, place: ResultPlace) -> ResultInfo:
         """Keep what is kept elsewhere, without reading it: a file gets one more name, which outlives the other.

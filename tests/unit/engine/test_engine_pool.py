@@ -66,7 +66,7 @@ def test_whoever_waits_for_a_turn_begins_when_it_is_called_and_only_once():
     pool.work([first], lambda: len(done) == 1)
 
     assert done == ["called"]
-    assert not pool.has_waiting
+    assert pool.waiting == 0
 
 
 def test_a_turn_that_is_not_called_waits_with_patience():

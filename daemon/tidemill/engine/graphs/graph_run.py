@@ -36,6 +36,8 @@ class GraphRun:
         self._lock = threading.Lock()
         self._busy = 0
         """Calls of nodes that are with a thread just now."""
+        self._invitations = 0
+        """Calls in the queue that ask a further thread to carry items of a mapped node."""
         self._broken: BaseException | None = None
         self.task_runs = [self._task_run(node) for node in graph.nodes]
         self._supply = Supply(graph, self.task_runs, parameters)
@@ -150,7 +152,19 @@ class GraphRun:
         if not mapped.length:
             mapped.finish()
             return self._settle(node)
-        return [partial(self._perform, self._carry_item, mapped, None)] * min(self._run.pool.limit, mapped.length)
+        others = min(self._run.pool.limit, mapped.length) - 1
+        with self._lock:
+            self._invitations += others
+        return [
+            partial(self._perform, self._carry_item, mapped, None),
+            *[partial(self._perform, self._join, mapped)] * others,
+        ]
+
+    def _join(self, mapped: "MappedRun") -> list[Call]:
+        """Take part in carrying the items of a mapped node."""
+        with self._lock:
+            self._invitations -= 1
+        return self._carry_item(mapped, None)
 
     def _carry_item(self, mapped: "MappedRun", item: "Item | None", *, leads: bool = False) -> list[Call]:
         """Carry one item of a mapped node, the next if none is given, to its next wait or to its end.
@@ -174,7 +188,7 @@ class GraphRun:
         elif mapped.count(item):
             mapped.finish()
             return self._settle(mapped.node)
-        if self._run.pool.has_waiting:
+        if self._run.pool.waiting > self._invitations:
             # Others have waited longer than the next item.
             self._run.pool.put(following)
             return []
