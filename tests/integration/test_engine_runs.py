@@ -1078,3 +1078,41 @@ def test_a_list_is_what_a_run_gives_for_any_number_of_arguments(run):
     record = run("@flow\ndef etl(first, *rest): return [first, *rest]\n", parameters={"first": 1, "rest": [2, 3]})
 
     assert record.end.result.value == "[1,2,3]"
+
+
+def test_any_number_of_arguments_are_a_list_and_nothing_else(run):
+    record = run("@flow\ndef etl(*rest): return rest\n", parameters={"rest": "abc"})
+
+    assert record.end.error.line == (
+        "ParameterError: parameter 'rest' of flow etl stands for several values: give it a list"
+    )
+
+
+def test_a_cancelled_async_flow_leaves_no_tracebacks_of_the_loop_in_the_log(run):
+    def cancel(pid, log):
+        wait_for_line(log, "waiting 2")
+        os.kill(pid, signal.SIGTERM)
+
+    record = run(
+        """
+        import asyncio
+        @task
+        async def waits(n):
+            print("waiting", n)
+            try: await asyncio.sleep(60)
+            finally: print("cleaned up", n)
+        @flow
+        async def child(): await waits(1)
+        @flow
+        async def etl(): await asyncio.gather(child(), waits(2))
+        """,
+        flow="etl",
+        meanwhile=cancel,
+    )
+
+    assert (record.state, record.states()) == ("cancelled", {"child": "cancelled", "waits": "cancelled"})
+    assert sorted(line.partition("OUT ")[2] for line in record.lines() if "OUT" in line)[:2] == [
+        "cleaned up 1",
+        "cleaned up 2",
+    ]
+    assert "ERROR" not in record.log

@@ -1,5 +1,6 @@
 """Turns an exception into data: its type, its message, and a traceback of the user's code alone."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from traceback import TracebackException
 
 _PACKAGE: Final = str(Path(__file__).parent.parent) + "/"
+_LOOPS: Final = re.compile(r"/(asyncio|concurrent/futures)/\w+\.py$")
 _MESSAGE_LIMIT: Final = 10_000
 _TRACEBACK_LIMIT: Final = 100_000
 
@@ -65,7 +67,10 @@ def traceback_of(error: BaseException) -> str | None:
 
 
 def _leave_out_engine(report: "TracebackException", depth: int = 0) -> None:
-    report.stack[:] = [frame for frame in report.stack if not frame.filename.startswith(_PACKAGE)]
+    frames = [frame for frame in report.stack if not frame.filename.startswith(_PACKAGE)]
+    # What the engine runs coroutines with stands before the first line of the user's own.
+    first = next((n for n, frame in enumerate(frames) if not _LOOPS.search(frame.filename)), 0)
+    report.stack[:] = frames[first:]
     for other in (report.__cause__, report.__context__):
         if other is not None and depth < 20:
             _leave_out_engine(other, depth + 1)

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -49,7 +50,7 @@ def invoke_code(
             raise run.interruption
         value = fn(*args, **kwargs)
         if type(value) in _LAZY:
-            value = run_lazy(value, fn)
+            value = run_lazy(value, fn, call)
         warden.calls[thread] = outer
     except BaseException as raised:
         warden.calls[thread] = outer
@@ -97,32 +98,65 @@ class Shield:
                 raise pending
 
 
-def run_lazy(value: Any, fn: Callable[..., Any]) -> Any:
+def run_lazy(value: Any, fn: Callable[..., Any], call: Call | None = None) -> Any:
     """Run what a function returned that has not run yet: a coroutine, or the function's own generator as a list."""
     if isinstance(value, CoroutineType):
-        return run_coroutine(value)
+        return run_coroutine(value, call)
     kind = kind_of(fn)
     if kind == GENERATOR:
         return list(value)
-    return run_coroutine(_listed(value)) if kind == ASYNC_GENERATOR else value
+    return run_coroutine(_listed(value), call) if kind == ASYNC_GENERATOR else value
 
 
 async def _listed(values: Any) -> list[Any]:
     return [value async for value in values]
 
 
-def run_coroutine(coroutine: Any) -> Any:
-    """Run what an async function returned to its end, in a thread of its own where a loop is running already."""
+def run_coroutine(coroutine: Any, call: Call | None = None) -> Any:
+    """Run what an async function returned to its end, in a thread of its own where a loop is running already.
+
+    Where it is the code of *call*, what interrupts that reaches it through its loop.
+    """
     # asyncio costs tens of milliseconds, and most flows have no use for it.
     import asyncio
 
+    if call is not None:
+        coroutine = _interruptible(coroutine, call)
     if not in_event_loop():
         return asyncio.run(coroutine)
     from concurrent.futures import ThreadPoolExecutor
     from contextvars import copy_context
 
     with ThreadPoolExecutor(1, "tidemill-async") as thread:
-        return thread.submit(copy_context().run, asyncio.run, coroutine).result()
+        future = thread.submit(copy_context().run, asyncio.run, coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            if call is not None and call.awaken is not None:
+                # What tore this thread out of its wait has to reach the other one too.
+                call.awaken()
+            raise
+
+
+async def _interruptible(coroutine: Any, call: Call) -> Any:
+    import asyncio
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel() -> None:
+        call.noticed = True
+        if task is not None:
+            task.cancel()
+
+    call.awaken = partial(loop.call_soon_threadsafe, cancel)
+    try:
+        return await coroutine
+    except asyncio.CancelledError as error:
+        if call.interrupt is None:
+            raise
+        raise call.interrupt().with_traceback(error.__traceback__) from None
+    finally:
+        call.awaken = None
 
 
 def kind_of(fn: Any) -> int:

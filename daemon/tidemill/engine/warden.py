@@ -22,6 +22,8 @@ GRACE: Final = 2.0
 """Seconds after which code that did not even notice is taken to be stuck."""
 REMINDER: Final = 0.02
 """Seconds after which the main thread's signal is sent again, then after twice as long, and so on."""
+PATIENCE: Final = 0.25
+"""Seconds after which code in an event loop that did not even notice is reached as any other."""
 CLEANUP: Final = 8.0
 """Seconds that code has, beyond the grace, when it noticed and is cleaning up."""
 UNREACHABLE: Final = 2.0
@@ -39,7 +41,7 @@ DEFAULT: Final = _signal.SIG_DFL
 class Call:
     """User code is being called, in *thread*, by one part of the engine."""
 
-    __slots__ = ("interrupt", "noticed", "outer", "shielded", "thread")
+    __slots__ = ("awaken", "interrupt", "noticed", "outer", "shielded", "thread")
 
     def __init__(self) -> None:
         self.thread: int | None = None
@@ -49,6 +51,8 @@ class Call:
         self.noticed = False
         self.shielded = False
         """The user code has called the engine, which must not be torn out of its work."""
+        self.awaken: Callable[[], Any] | None = None
+        """Lets the event loop that runs the code cancel it; a loop that waits is to be reached in no other way."""
 
     def expire(self, warden: "Warden") -> None:
         """Come to an end: its time is up."""
@@ -127,8 +131,13 @@ class Warden:
         Raised.__name__ = Raised.__qualname__ = kind.__name__
         Raised.__module__ = "tidemill"
         call.interrupt = Raised
-        self._deliver(call, thread)
-        self._remind(call, thread, REMINDER)
+        if call.awaken is None:
+            self._deliver(call, thread)
+            self._remind(call, thread, REMINDER)
+        else:
+            with suppress(RuntimeError):  # its loop may just have been closed
+                call.awaken()
+            self._remind(call, thread, PATIENCE)
         self._after(GRACE, lambda: self._insist(call, thread))
 
     def release(self, call: Call, thread: int) -> None:
@@ -151,7 +160,7 @@ class Warden:
                 self._deliver(call, thread)
                 self._remind(call, thread, 2 * pause)
 
-        if thread == self._main and pause < GRACE:
+        if (thread == self._main or call.awaken is not None) and pause < GRACE:
             self._after(pause, again)
 
     def _insist(self, call: Call, thread: int) -> None:

@@ -48,6 +48,11 @@ async def await_here(place: Callable[[], TaskRun], *, return_state: bool) -> Any
     """Do the same inside an event loop, which goes on meanwhile; it has its place when it is awaited."""
     task_run = place()
     await carry_awaiting(task_run)
+    if isinstance(task_run.error, Interrupt) and task_run.run.interruption is not None:
+        # The end of the whole run reaches the loop's tasks in asyncio's own way, of which it makes no unhandled errors.
+        import asyncio
+
+        raise asyncio.CancelledError
     return final_state(task_run) if return_state else outcome(task_run)
 
 

@@ -78,6 +78,8 @@ def checked_value(flow: Flow, asked: Mapping[str, list[Parameter]], name: str, v
     """Return a parameter's value converted to its type, or refuse either."""
     if name not in asked:
         _check_name(flow, asked, name)
+        if isinstance(flow, FunctionFlow) and flow.signature.starred == name and not isinstance(value, list | tuple):
+            raise ParameterError(f"parameter {name!r} of flow {flow.name} stands for several values: give it a list")
         return value
     return convert(value, asked[name][0], f"flow {flow.name}") if flow.options.validate_parameters else value
 
