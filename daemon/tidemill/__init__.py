@@ -26,6 +26,7 @@ _HOMES = {
     "StateType": "authoring.states",
     "Task": "authoring.tasks",
     "TidemillError": "domain.errors",
+    "Transaction": "engine.caching.transactions",
     "allow_failure": "authoring.mapping",
     "at": "domain.schedules",
     "cron": "domain.schedules",
@@ -39,6 +40,12 @@ _HOMES = {
     "unmapped": "authoring.mapping",
 }
 """Where each name lives, below this package."""
+_MODULES = (
+    *("cache_policies", "client", "concurrency", "context", "exceptions", "filesystems", "flows", "futures"),
+    *("locking", "logging", "results", "runtime", "schedules", "serializers", "states", "task_runners", "tasks"),
+    *("testing", "transactions", "utilities"),
+)
+"""Modules of the façade, which are here without an import of their own."""
 
 __all__ = list(_HOMES)
 
@@ -47,12 +54,11 @@ def __getattr__(name: str) -> object:
     """Import a name of the façade when it is first asked for."""
     if name == "__version__":
         return _import("domain.version").VERSION
+    if name in _MODULES:
+        return _import(name)
     home = _HOMES.get(name)
     if home is None:
-        reason = _import("authoring.unsupported").NAMES.get(name)
-        if reason is not None:
-            raise ImportError(f"{__name__}.{name} is not supported: {reason}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _import("authoring.unsupported").missing_from(__name__)(name)
     if home.startswith("authoring."):
         _import("authoring.calling").install(_load_engine)
     value = getattr(_import(home), name)

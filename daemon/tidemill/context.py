@@ -1,6 +1,7 @@
 """What is going on where the code runs: ``from tidemill.context import get_run_context, tags``."""
 
 from tidemill.authoring.tagging import tags
+from tidemill.authoring.unsupported import missing_from
 from tidemill.engine.calls.run_contexts import (
     FlowRunContext,
     MissingContextError,
@@ -20,3 +21,5 @@ __all__ = [
     "tags",
     "with_context",
 ]
+
+__getattr__ = missing_from(__name__)

@@ -3,10 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidemill.authoring.unsupported import missing_from
 from tidemill.domain.errors import ScheduleError
 from tidemill.domain.schedules import ScheduleSpec, at, cron, every
 
 __all__ = ["Cron", "Interval", "RRule", "at", "cron", "every"]
+
+__getattr__ = missing_from(__name__)
 
 
 def Cron(expression: str, /, timezone: str | None = None, **options: Any) -> ScheduleSpec:  # noqa: N802

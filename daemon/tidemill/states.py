@@ -1,5 +1,6 @@
 """What came of a run, as a value: ``from tidemill.states import Completed, Failed``."""
 
+from functools import partial
 from typing import Any
 
 from tidemill.authoring.context import is_async_here
@@ -20,14 +21,17 @@ from tidemill.authoring.states import (
     StateType,
     TimedOut,
 )
+from tidemill.authoring.unsupported import missing_from
 
 __all__ = [
+    "AwaitingRetry",
     "Cached",
     "Cancelled",
     "Cancelling",
     "Completed",
     "Crashed",
     "Failed",
+    "Late",
     "Paused",
     "Pending",
     "Retrying",
@@ -36,6 +40,7 @@ __all__ = [
     "Skipped",
     "State",
     "StateType",
+    "Suspended",
     "TimedOut",
     "aget_state_exception",
     "araise_state_exception",
@@ -44,6 +49,13 @@ __all__ = [
     "is_state_iterable",
     "raise_state_exception",
 ]
+
+__getattr__ = missing_from(__name__)
+
+
+Late = partial(Scheduled, name="Late")
+AwaitingRetry = partial(Scheduled, name="AwaitingRetry")
+Suspended = partial(Paused, name="Suspended")
 
 
 def get_state_exception(state: State) -> Any:

@@ -6,8 +6,11 @@ from tidemill.engine.caching.transaction_blocks import get_transaction
 from tidemill.engine.caching.transactions import Transaction, TransactionState
 
 atransaction = transaction
+BaseTransaction = AsyncTransaction = Transaction
 
 __all__ = [
+    "AsyncTransaction",
+    "BaseTransaction",
     "CommitMode",
     "IsolationLevel",
     "Transaction",

@@ -24,6 +24,8 @@ class _Wrapper:
         """Return the value."""
         return self.value
 
+    unquote = unwrap
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.value!r})"
 

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 
 from tidemill import get_run_logger
 from tidemill.authoring.context import RUN_LOGGER
+from tidemill.authoring.unsupported import missing_from
 
 __all__ = ["disable_run_logger", "get_logger", "get_run_logger"]
+
+__getattr__ = missing_from(__name__)
 
 
 def get_logger(name: str | None = None) -> logging.Logger:

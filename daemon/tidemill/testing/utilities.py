@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tidemill.authoring.unsupported import missing_from
+
 __all__ = ["prefect_test_harness"]
+
+__getattr__ = missing_from(__name__)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The import paths of Prefect, with one word changed, and what is refused there."""
 
+import asyncio
 import importlib
 import inspect
 import logging
@@ -11,30 +12,37 @@ from datetime import timedelta
 import pytest
 
 import tidemill
-from tidemill import flow, task
+from tidemill import TidemillError, flow, task
 from tidemill.authoring.unsupported import MODULES, NAMES
 from tidemill.context import FlowRunContext, MissingContextError, TaskRunContext, get_run_context, tags, with_context
-from tidemill.domain.errors import ScheduleError
+from tidemill.domain.errors import DefinitionError, ScheduleError
+from tidemill.filesystems import LocalFileSystem
+from tidemill.futures import resolve_futures_to_results
 from tidemill.logging import disable_run_logger, get_run_logger
+from tidemill.logging.loggers import disable_logger, flow_run_logger
 from tidemill.runtime import deployment, flow_run, task_run
 from tidemill.schedules import Cron, Interval, RRule, cron, every
+from tidemill.serializers import CompressedSerializer, JSONSerializer, PickleSerializer, Serializer
 from tidemill.utilities.annotations import quote
 
 PATHS = {
     "tidemill": "Flow State Task allow_failure flow get_run_logger tags task unmapped",
+    "tidemill.client.schemas.objects": "FlowRun State StateType TaskRun",
     "tidemill.cache_policies": "DEFAULT INPUTS NO_CACHE RUN_ID TASK_SOURCE CachePolicy",
     "tidemill.context": "FlowRunContext TaskRunContext get_run_context tags with_context",
-    "tidemill.exceptions": "CancelledRun CrashedRun FailedRun MissingResult ParameterTypeError PrefectException",
+    "tidemill.exceptions": "CancelledRun CrashedRun FailedRun MissingResult PrefectException UnfinishedRun",
     "tidemill.filesystems": "LocalFileSystem",
     "tidemill.flows": "Flow flow",
-    "tidemill.futures": "PrefectFuture PrefectFutureList as_completed resolve_futures_to_states wait",
+    "tidemill.futures": "PrefectConcurrentFuture PrefectFuture PrefectFutureList as_completed"
+    " resolve_futures_to_results resolve_futures_to_states wait",
     "tidemill.logging": "disable_run_logger get_logger get_run_logger",
-    "tidemill.logging.loggers": "get_run_logger",
+    "tidemill.logging.loggers": "disable_logger flow_run_logger get_run_logger patch_print task_run_logger",
     "tidemill.results": "CloudResult DatabaseResult LocalResult",
     "tidemill.runtime": "deployment flow_run task_run",
     "tidemill.schedules": "Cron Interval RRule",
-    "tidemill.serializers": "CompressedSerializer JSONSerializer PickleSerializer",
-    "tidemill.states": "Cancelled Completed Crashed Failed Pending Running State StateType raise_state_exception",
+    "tidemill.serializers": "CompressedSerializer JSONSerializer PickleSerializer Serializer",
+    "tidemill.states": "AwaitingRetry Cancelled Completed Crashed Failed Late Pending Running State StateType"
+    " get_state_exception is_state raise_state_exception",
     "tidemill.task_runners": "ConcurrentTaskRunner ProcessPoolTaskRunner ThreadPoolTaskRunner",
     "tidemill.tasks": "Task exponential_backoff task task_input_hash",
     "tidemill.testing.utilities": "prefect_test_harness",
@@ -53,16 +61,39 @@ def test_prefect_s_import_paths_are_here(path, names):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_that_is_not_supported_says_what_to_do_instead(module):
-    with pytest.raises(ModuleNotFoundError, match=rf"tidemill\.{module} is not supported: ."):
-        importlib.import_module(f"tidemill.{module}")
-    with pytest.raises(ModuleNotFoundError, match=rf"tidemill\.{module} is not supported: ."):
-        importlib.import_module(f"tidemill.{module}.below")
+    below = [] if module in tidemill._MODULES else [f"tidemill.{module}"]
+    for name in (*below, f"tidemill.{module}.below"):
+        with pytest.raises(ModuleNotFoundError, match=r"tidemill\.[\w.]+ is not supported: ."):
+            importlib.import_module(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_is_not_supported_says_what_to_do_instead(name):
-    with pytest.raises(ImportError, match=rf"tidemill\.{name} is not supported: ."):
-        getattr(tidemill, name)
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in NAMES.items() for name in names])
+def test_a_name_that_is_not_supported_says_what_to_do_instead(module, name):
+    place = f"tidemill.{module}".rstrip(".")
+
+    with pytest.raises(ImportError, match=rf"{place}\.{name} is not supported: ."):
+        getattr(importlib.import_module(place), name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tidemill.client.orchestration import get_client",
+        "from tidemill.client import get_client",
+        "from tidemill.client.schemas.objects import WorkPool",
+        "from tidemill.client.schemas.filters import FlowRunFilter",
+    ],
+)
+def test_of_the_client_there_are_runs_and_their_states_alone(line):
+    with pytest.raises(ImportError, match="is not supported: there is no server to talk to"):
+        exec(line)
+
+
+def test_the_modules_are_there_without_an_import_of_their_own():
+    code = "import tidemill; print(tidemill.runtime.flow_run.name, tidemill.states.Completed().name, tidemill.futures)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.stdout.startswith("None Completed <module"), done.stderr
 
 
 def test_what_never_was_is_missed_in_python_s_own_words():
@@ -174,3 +205,81 @@ def test_serving_and_deploying_say_what_to_do_instead():
     for call in (etl.serve, etl.deploy):
         with pytest.raises(tidemill.TidemillError, match="put its file into the watched folder"):
             call(name="x")
+
+
+def test_serializers_take_what_they_have_options_for():
+    assert (JSONSerializer(), PickleSerializer(picklelib="pickle"), CompressedSerializer("json")) == (
+        "json",
+        "pickle",
+        "compressed/json",
+    )
+    with pytest.raises(DefinitionError, match=r"has no option jsonlib: give an object with dumps\(\) and loads\(\)"):
+        JSONSerializer(jsonlib="orjson")
+    with pytest.raises(DefinitionError, match="has no option compressionlib"):
+        CompressedSerializer(compressionlib="lzma")
+
+
+def test_a_serializer_of_an_author_s_own_is_an_object_with_both_methods(tmp_path):
+    class Upper(Serializer):
+        type = "upper"
+
+        def dumps(self, obj):
+            return obj.upper().encode()
+
+        def loads(self, blob):
+            return blob.decode().lower()
+
+    @task(result_storage=LocalFileSystem(basepath=str(tmp_path)), result_serializer=Upper(), persist_result=True)
+    def says():
+        return "hello"
+
+    @flow
+    def etl():
+        return says()
+
+    assert etl() == "hello"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"HELLO"]
+
+
+def test_a_folder_for_results_needs_no_saving_and_is_kept_under_no_name(tmp_path):
+    storage = LocalFileSystem(basepath=str(tmp_path))
+
+    assert storage.save("mine", overwrite=True) is None
+    assert asyncio.run(_saved(storage)) is None
+    with pytest.raises(TidemillError, match="no folder is kept under the name 'mine'"):
+        LocalFileSystem.load("mine")
+
+
+async def _saved(storage):
+    return await storage.save("mine")
+
+
+def test_hooks_may_ask_for_the_logger_of_their_run(caplog):
+    def tell(flow, run, state):
+        flow_run_logger(run, flow).warning("%s is %s", flow.name, state.name)
+
+    @flow(on_completion=[tell])
+    def etl():
+        with disable_logger("noisy"):
+            logging.getLogger("noisy").error("unheard")
+
+    etl()
+
+    assert caplog.messages == ["etl is Completed"]
+
+
+def test_the_facts_of_runs_can_be_listed():
+    assert {"id", "name", "parameters", "scheduled_start_time"} <= set(dir(flow_run))
+    assert {"id", "name", "task_name", "run_count"} <= set(dir(task_run))
+
+
+def test_several_futures_become_their_results():
+    @task
+    def double(x):
+        return 2 * x
+
+    @flow
+    def etl():
+        return resolve_futures_to_results({"a": [double.submit(1)], "b": 3})
+
+    assert etl() == {"a": [2], "b": 3}

@@ -80,7 +80,7 @@ _OF_FLOW_RUN: Final = {
     "id": lambda run: run.context.run_id,
     "name": lambda run: run.context.name or run.context.run_id,
     "flow_name": lambda run: run.context.flow_name,
-    "flow_version": lambda run: None,
+    "flow_version": lambda run: None if run.flow is None else run.flow.options.version,
     "parameters": lambda run: run.context.parameters,
     "tags": lambda run: list(run.context.tags),
     "scheduled_start_time": lambda run: view_run(run).expected_start_time,
@@ -103,6 +103,10 @@ _OF_TASK_RUN: Final = {
     "ui_url": lambda task_run: None,
 }
 _EMPTY: Final[dict[str, Any]] = {"parameters": {}, "tags": [], "run_count": 0, "job_variables": {}}
+
+
+FACTS_OF_FLOW_RUN: Final = sorted(_OF_FLOW_RUN)
+FACTS_OF_TASK_RUN: Final = sorted(_OF_TASK_RUN)
 
 
 def describe_flow_run(name: str) -> Any:
