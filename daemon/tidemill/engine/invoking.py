@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from errno import EMFILE
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -55,6 +56,8 @@ def invoke_code(
     except BaseException as raised:
         warden.calls[thread] = outer
         error = raised
+        if isinstance(raised, OSError) and raised.errno == EMFILE:
+            _let_go(raised)
     if os.getpid() != run.pid:
         _leave(error)
     call.thread = None
@@ -63,6 +66,15 @@ def invoke_code(
     if call.interrupt is not None:
         warden.release(call, thread)
     return value, error
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the failed code holds: without a file descriptor the engine could not even import what tells of it."""
+    step = error.__traceback__
+    while step is not None:
+        with suppress(RuntimeError):  # of a frame that is still being executed
+            step.tb_frame.clear()
+        step = step.tb_next
 
 
 def _leave(error: BaseException | None) -> NoReturn:
