@@ -11,16 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.domain.errors import TidemillError
 
 if TYPE_CHECKING:
     from tidemill.domain.trust import Trust
 
-_INSTALLED = frozenset(sys.path_importer_cache)
-"""Folders the engine itself was imported from: no flow folder is among them, and to resolve each costs a run 2 ms."""
+_INSTALLED: Final = frozenset(sys.path_importer_cache)
+"""Folders modules were imported from before this one: no flow folder is among them, and to resolve them costs each run
+2 ms."""
+_PACKAGE: Final = str(Path(__file__).parents[2]) + "/"
+"""Nor is one among those of the rest of the engine."""
 
 
 class Sources:
@@ -154,5 +158,5 @@ def make_importable(sources: Sources) -> None:
         if folder not in sys.path:
             sys.path.append(folder)
     for known in sys.path_importer_cache.keys() - _INSTALLED:
-        if sources.holds(os.path.realpath(known)):
+        if not known.startswith(_PACKAGE) and sources.holds(os.path.realpath(known)):
             del sys.path_importer_cache[known]
