@@ -135,14 +135,14 @@ class Task:
         ``unmapped(value)`` goes whole to every call. Outside of a run, and given other tasks, the same declares a task
         of a graph, which is mapped over lists or over what other tasks return.
         """
+        if "deferred" in kwargs and "deferred" not in signature_of(self).names() and kwargs.pop("deferred"):
+            raise TidemillError(f"task {self.name} cannot be mapped with deferred=True: map it inside a flow")
         is_declared = active() is not None or CURRENT_RUN.get() is None
         if is_declared or any(isinstance(value, Task) for value in (*args, *kwargs.values())):
             # Most flows map nothing.
             from tidemill.authoring.mapping import declare_map
 
             return declare_map(self, args, kwargs, wait_for)
-        if kwargs.pop("deferred", False):
-            raise TidemillError(f"task {self.name} cannot be mapped with deferred=True: map it inside a flow")
         futures = engine("task", self).map_task(self, args, kwargs, wait_for=wait_for)
         return [future.final_state() for future in futures] if return_state else futures
 

@@ -153,3 +153,13 @@ def test_a_flow_is_made_of_a_named_function_too():
     assert made(2) == 4
     assert (made.name, made.retries, isinstance(made, Flow)) == ("doubles", 1, True)
     assert Flow(len)([1, 2]) == 2
+
+
+def test_a_map_that_is_to_be_deferred_is_refused_inside_and_outside_of_flows():
+    @flow
+    def inside():
+        return load.map([1], deferred=False).result(), load.map([1], deferred=True)
+
+    for call in (inside, lambda: load.map([1], deferred=True)):
+        with pytest.raises(TidemillError, match="cannot be mapped with deferred=True: map it inside a flow"):
+            call()
