@@ -28,8 +28,9 @@ $(INSTALLED): pyproject.toml Makefile
 run: install  ## serve flows/ in the foreground, state in .tidemill/; Ctrl-C ends it
 	@exec $(BIN)/tidemill daemon
 
+# Most tests wait for processes; three files at once keep two cores busy.
 test: check  ## everything CI checks: make check, then all tests
-	$(BIN)/python -P -m pytest
+	$(BIN)/python -P -m pytest -n 3 --dist loadfile
 
 check: install  ## formatting, lint, types, and the contracts between rooms
 	$(BIN)/ruff format --check .
