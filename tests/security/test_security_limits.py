@@ -1,6 +1,7 @@
 """S16: a run that takes too much meets its limit, alone, and is told which."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ HUNGRY = {
     "memory": ("x = bytearray(200_000_000)", "60MB", "MemoryError: the run met its limit on memory, 60 MB"),
     "open_files": (
         "x = [open('/dev/null') for _ in range(1000)]",
-        len(os.listdir("/proc/self/fd")) + 200,
+        sum(1 for _ in Path("/proc/self/fd").iterdir()) + 200,
         "OSError: [Errno 24] Too many open files: '/dev/null' (the run met its limit on open files, LIMIT)",
     ),
     "file_size": (
