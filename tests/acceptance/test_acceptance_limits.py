@@ -88,13 +88,16 @@ def test_tasks_of_different_flows_and_of_a_terminal_share_a_limit(world):
 
 
 def test_flows_of_one_limit_take_turns_and_others_pass_them_by(world):
+    gate = str(world.folder / "gate")
     for name in ("one", "two"):
         world.write(
             name,
             f"""
     @flow(tags=["database"], max_active_runs=3)
     def {name}():
-        use(0.3)
+        use(0.05)
+        while not os.path.exists({gate!r}):
+            time.sleep(0.01)
 """,
         )
     world.write(
@@ -112,15 +115,15 @@ def test_flows_of_one_limit_take_turns_and_others_pass_them_by(world):
 
     assert world.run("free")["state"] == "completed"
     waiting = world.json("show", runs[-1])
+    Path(gate).touch()
     world.until(lambda: world.json("show", runs[-1])["state"] == "completed", "the last run completed")
 
     assert together(world.uses) == 1
     shown = [world.json("show", run) for run in runs]
     assert [run["state"] for run in shown] == ["completed"] * 4
     assert all(first["started_at"] < second["started_at"] for first, second in pairwise(shown)), "in their order"
-    assert waiting["state"] != "pending" or waiting["waiting"].startswith(
-        "waiting for a slot of limit 'database' (1 of 1"
-    )
+    assert waiting["state"] == "pending"
+    assert waiting["waiting"].startswith("waiting for a slot of limit 'database' (1 of 1")
     notes = [event["note"] for run in shown[1:] for event in run["events"] if event["note"]]
     assert all("waiting for a slot of limit 'database' (1 of 1 held by run" in note for note in notes), notes
     assert len(notes) == 3

@@ -65,7 +65,10 @@ def start_gated(daemon, gate):
     root = daemon.cli("run", "nightly", "-p", f"gate={gate}").stdout.split()[-1]
     daemon.until(lambda: "under way" in daemon.cli("logs", root).stdout, "the third sub-flow is under way")
     child = daemon.until(
-        lambda: [run for run in family_of(daemon, root) if run["state"] == "running"], "it is recorded"
+        lambda: [
+            run for run in family_of(daemon, root) if (run["name"], run["state"]) == ("load of Wednesday", "running")
+        ],
+        "it is recorded",
     )
     (pid,) = rows(daemon, f"SELECT pid FROM runs WHERE uid = '{root}'")[0]
     return root, child[0]["id"], pid

@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from table import write_table
+from tasks import map_memory, map_recorded, task_costs
 from world import World, percentile, python_floor, report, reported, timed, world
 
 NOOP = """
@@ -306,7 +307,8 @@ def _fill(w: World, count: int) -> None:
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     measure.__name__: measure
     for measure in (
-        request_to_recorded, runs_per_second, per_task, retries_unused, idle, lateness, burst, commands, edit, start,
+        request_to_recorded, runs_per_second, per_task, task_costs, retries_unused, map_memory, map_recorded,
+        idle, lateness, burst, commands, edit, start,
     )
 }  # fmt: skip
 
