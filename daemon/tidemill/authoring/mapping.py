@@ -117,11 +117,6 @@ def declare_map(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], wait_
     return task.bind(*given, **named)
 
 
-def is_mapped(task: Task) -> bool:
-    """Tell whether *task* runs once for each element of something."""
-    return any(isinstance(value, Mapped) for value in definition_of(task).bound.values())
-
-
 def _declared(value: Any) -> Any:
     if isinstance(value, Unmapped):
         return value.value

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tidemill.authoring.states import State as ReturnedState
 from tidemill.engine.calls.futures import Future
 
 
@@ -65,11 +64,6 @@ def as_completed(futures: Iterable[Future], timeout: float | None = None) -> Ite
                 raise TimeoutError(f"{len(given) - number} of {len(given)} tasks have not ended within {timeout:g} s")
             future = ended.popleft()
         yield future
-
-
-def states_of(futures: Iterable[Future]) -> list[ReturnedState]:
-    """Return the states that *futures* ended in."""
-    return [future.final_state() for future in futures]
 
 
 def _left(until: float | None) -> float | None:
