@@ -65,8 +65,8 @@ class Nemesis:
                 time.sleep(self._random.uniform(0, 1.5))
             strokes = {
                 self._strike_daemon: 30,
-                self._strike_runs: 26,
-                self._strike_forkservers: 10,
+                self._strike_runs: 30,
+                self._strike_forkservers: 14,
                 self._strike_daemon_and_forkserver: 9,
                 self._strike_everything: 5,
                 self._strike_start: 10,
@@ -120,7 +120,7 @@ class Nemesis:
 
     def _strike_runs(self) -> None:
         runs = self._of_kind("run", "child")
-        for process in self._random.sample(runs, min(len(runs), self._random.choice([1, 1, 1, 2, 6]))):
+        for process in self._random.sample(runs, min(len(runs), self._random.choice([1, 2, 4, 8]))):
             is_measured = process.run is not None and self._random.random() < 0.7
             if is_measured and self._stack.serves() and self._stack.state_of(process.run) == "running":
                 self._kill(process)
