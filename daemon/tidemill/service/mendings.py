@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK: Final = 0.5
+LOOK: Final = 1.0
 """Seconds between looks."""
 MOST: Final = 3
 """Mendings within the time below; a disk that damages what was mended a moment ago is for a person to look at."""
