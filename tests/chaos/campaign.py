@@ -24,15 +24,12 @@ from chaos.killing.findings import check_all  # noqa: E402
 from chaos.killing.nemesis import Nemesis  # noqa: E402
 from chaos.killing.person import Person  # noqa: E402
 from chaos.killing.reader import Onlooker  # noqa: E402
+from chaos.killing.rest import come_to_rest, tracebacks  # noqa: E402
 from chaos.killing.stack import Stack  # noqa: E402
 from chaos.killing.workload import STEPS  # noqa: E402
 
-QUIET = 90.0
-"""Seconds within which every run must have ended when nobody is killed any more."""
 SHOWN = 2.0
 """Seconds within which everybody can see that a run has crashed, while its daemon lives."""
-LEAVING = 15.0
-"""Seconds within which the last process must be gone when the daemon has stopped."""
 
 
 def run_campaign(seed: int, folder: Path, *, seconds: float, kills: int = 10**9, people: int = 2) -> dict[str, Any]:
@@ -60,7 +57,7 @@ def run_campaign(seed: int, folder: Path, *, seconds: float, kills: int = 10**9,
         evidence.close()
     finally:
         stack.sweep()
-    violations += [*nemesis.violations, *onlooker.violations, *found, *_log(stack.log)]
+    violations += [*nemesis.violations, *onlooker.violations, *found, *tracebacks(stack.log)]
     violations += [f"a crash was shown after {took} s" for took in nemesis.shown if took > SHOWN]
     violations += [f"told to a person: {told[:300]}" for person in persons for told in person.strange]
     return {
@@ -84,49 +81,11 @@ def run_campaign(seed: int, folder: Path, *, seconds: float, kills: int = 10**9,
 
 def _settle(stack: Stack, nemesis: Nemesis, persons: list[Person]) -> list[str]:
     """Let everything come to its end, and look at what is left."""
-    violations: list[str] = []
     if not nemesis.bring_back():
         return [f"I14 no daemon serves: {stack.log.read_text()[-2000:]}"]
     for person in persons:
         person.join()
-    for flow in STEPS:
-        stack.ask("pause", flow=flow)
-    deadline = time.monotonic() + QUIET
-    status = stack.ask("status")
-    while time.monotonic() < deadline and (status["active_runs"] or status["queued_runs"]):
-        time.sleep(0.2)
-        status = stack.ask("status")
-    if status["active_runs"] or status["queued_runs"]:
-        violations.append(f"I2 after {QUIET:g} s {status['active_runs']} runs live and {status['queued_runs']} wait")
-    if held := [limit for limit in status["limits"] if limit.get("held")]:
-        violations.append(f"I14 slots are still held: {held}")
-    if status["problem"] is not None or status["errors"]:
-        violations.append(f"I14 the daemon has problems: {status['problem']} {status['errors']}")
-    if (code := stack.terminate(60)) != 0:
-        violations.append(f"the last daemon ended with {code}")
-    return violations + _left_behind(stack)
-
-
-def _left_behind(stack: Stack) -> list[str]:
-    """I10, I14: no process, no socket, no draft."""
-    deadline = time.monotonic() + LEAVING
-    while (left := stack.processes()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    found = [f"I14 processes are left: {left}"] if left else []
-    drafts = [
-        str(path.relative_to(stack.state))
-        for path in stack.state.rglob("*")
-        if path.name.startswith(".") or path.suffix in (".tmp", ".sock") or path.is_socket()
-    ]
-    return found + ([f"I14 files are left: {sorted(drafts)[:8]}, {len(drafts)} in all"] if drafts else [])
-
-
-def _log(path: Path) -> list[str]:
-    """Return the tracebacks of the daemon's log."""
-    text = path.read_text(errors="replace")
-    return [
-        f"the daemon's log: {found[-700:]}" for found in re.findall(r"Traceback.*?\n\S[^\n]*\n(?=\S|\Z)", text, re.S)
-    ]
+    return come_to_rest(stack, STEPS)
 
 
 def _errors(path: Path) -> Counter[str]:

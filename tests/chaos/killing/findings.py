@@ -20,16 +20,16 @@ def check_all(evidence: Evidence) -> tuple[list[str], dict[str, Any]]:
     """Return every violation, and figures."""
     figures: dict[str, Any] = {}
     violations = [
-        *_answers(evidence),
-        *_ends(evidence, figures),
+        *check_answers(evidence),
+        *check_ends(evidence, figures),
         *check_moments(evidence, figures),
         *check_executions(evidence, figures),
         *check_retries(evidence, figures),
         *check_slots(evidence),
         *_crashes(evidence, figures),
         *_hooks(evidence, figures),
-        *_journals(evidence),
-        *_database(evidence),
+        *check_journals(evidence),
+        *check_database(evidence),
     ]
     figures["runs"] = len(evidence.tops)
     figures["sub_flow_runs"] = len(evidence.runs) - len(evidence.tops)
@@ -38,7 +38,7 @@ def check_all(evidence: Evidence) -> tuple[list[str], dict[str, Any]]:
     return violations, figures
 
 
-def _answers(evidence: Evidence) -> Iterator[str]:
+def check_answers(evidence: Evidence) -> Iterator[str]:
     """I1: what was answered is there; what was asked once is there once."""
     made: dict[str, list[str]] = defaultdict(list)
     for uid, run in evidence.tops.items():
@@ -58,12 +58,14 @@ def _answers(evidence: Evidence) -> Iterator[str]:
             elif deed.verb == "run" and made[deed.token or ""] != [deed.run]:
                 yield f"I1 the request {deed.token} was answered with {deed.run} and made {made[deed.token or '']}"
         elif deed.verb == "cancel":
-            run = evidence.runs[deed.subject]
-            if run["state"] == "crashed":
+            run = evidence.runs.get(deed.subject)
+            if run is None:
+                yield f"I1 the run {deed.subject} was cancelled and is not in the history"
+            elif run["state"] == "crashed":
                 yield f"I1 the run {deed.subject} was cancelled, and is told to have crashed: {run['error']}"
 
 
-def _ends(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
+def check_ends(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
     """I2, I7: every run and every task run has an end."""
     for uid, run in evidence.runs.items():
         if run["state"] not in ENDS or run["finished_at"] is None:
@@ -127,7 +129,7 @@ def _died_by_itself(evidence: Evidence, uid: str) -> bool:
     return decide is not None and decide["state"] == "crashed"
 
 
-def _journals(evidence: Evidence) -> Iterator[str]:
+def check_journals(evidence: Evidence) -> Iterator[str]:
     """I9: whole lines, but for a torn tail; nothing after the end."""
     for path in sorted(evidence.state.glob("journals/??/*.journal")):
         *lines, tail = path.read_bytes().split(b"\n")
@@ -147,7 +149,7 @@ def _journals(evidence: Evidence) -> Iterator[str]:
             yield f"I9 {path.name} has a torn line after its end"
 
 
-def _database(evidence: Evidence) -> Iterator[str]:
+def check_database(evidence: Evidence) -> Iterator[str]:
     """I8."""
     with closing(sqlite3.connect(f"file:{evidence.state}/history.db?mode=ro", uri=True)) as connection:
         for pragma in ("integrity_check", "foreign_key_check"):

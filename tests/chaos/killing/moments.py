@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -11,17 +11,17 @@ from chaos.killing.person import Deed
 from chaos.killing.workload import MADE_UP, STEPS
 
 
-def check_moments(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
+def check_moments(evidence: Evidence, figures: dict[str, Any], steps: Mapping[str, int] = STEPS) -> Iterator[str]:
     """I3: every second that a flow is due at has one row, and at most one run."""
     counts: Counter[str] = Counter()
     schedules = evidence.rows(
         "SELECT s.id, s.created_at, s.cursor, s.removed_at, f.name FROM schedules s JOIN flows f ON f.id = s.flow_id"
     )
     names = Counter(row["name"] for row in schedules)
-    if names != dict.fromkeys(STEPS, 1):
+    if names != dict.fromkeys(steps, 1):
         yield f"I3 the schedules are {dict(names)}"
     for schedule in schedules:
-        name, step = schedule["name"], STEPS[schedule["name"]] * SECOND
+        name, step = schedule["name"], steps[schedule["name"]] * SECOND
         found: Counter[int] = Counter()
         for row in evidence.rows(f"SELECT * FROM occurrences WHERE schedule_id = {schedule['id']}"):
             moments = range(row["moment"], (row["until"] or row["moment"]) + 1, step)

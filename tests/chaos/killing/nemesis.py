@@ -11,7 +11,6 @@ from random import Random
 from typing import NamedTuple
 
 from chaos.killing.stack import Process, Stack
-from chaos.killing.workload import file_names
 
 STOP_PATIENCE = 60.0
 """Seconds a daemon that was asked politely may take; more than it needs on a machine that does other things too."""
@@ -198,7 +197,7 @@ class Nemesis:
     def _edit(self) -> None:
         """Write another version of a file; a broken one now and then, that is mended soon."""
         self._edits += 1
-        name = self._random.choice(file_names())
+        name = self._random.choice(sorted(self._stack.workload.files))
         if self._random.random() < 0.3:
             self._stack.write(name, self._edits, broken=True)
             time.sleep(self._random.uniform(0.1, 1))

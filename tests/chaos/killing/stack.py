@@ -6,15 +6,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from chaos.killing.workload import SETTINGS, file_names, file_text
+from chaos.killing.workload import CAMPAIGN, Workload
 from tidemill.control.client import ControlClient
 from tidemill.domain.errors import TidemillError
 
 SOURCE = Path(__file__).parents[3] / "daemon"
+DAEMON: Final = (sys.executable, "-P", "-m", "tidemill.service")
 
 
 class Process(NamedTuple):
@@ -30,18 +32,21 @@ class Process(NamedTuple):
 class Stack:
     """One state directory, and everything that lives of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workload: Workload = CAMPAIGN) -> None:
         self.folder = folder
+        self.workload = workload
+        self.launch: Callable[..., Any] = subprocess.Popen
+        """How a daemon is made; whoever looks over its shoulder puts something of the same kind in its place."""
         self.flows = folder / "flows"
         self.state = folder / "state"
         self.ledger = folder / "ledger"
         self.log = folder / "daemon.log"
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: Any = None
         self.struck: set[int] = set()
         """Pids of daemons that were killed on purpose."""
         self.starts = 0
         self.flows.mkdir()
-        (folder / "tidemill.toml").write_text(SETTINGS)
+        (folder / "tidemill.toml").write_text(workload.settings)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL_")},
             "PYTHONPATH": str(SOURCE),
@@ -49,12 +54,12 @@ class Stack:
             "TIDEMILL_FLOWS_DIR": str(self.flows),
             "TIDEMILL_STATE_DIR": str(self.state),
         }
-        for name in file_names():
+        for name in workload.files:
             self.write(name)
 
     def write(self, name: str, edit: int = 0, *, broken: bool = False) -> None:
         """Write a version of a flow file, whole."""
-        text = file_text(name, self.ledger, edit)
+        text = self.workload.text(name, self.ledger, edit)
         fresh = self.flows / f".{name}.tmp"
         fresh.write_text(text + ("\nthis is broken" if broken else ""))
         fresh.replace(self.flows / name)
@@ -63,8 +68,8 @@ class Stack:
         """Start a daemon, and do not wait for it."""
         self.starts += 1
         with self.log.open("ab") as log:
-            self.daemon = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tidemill.service"],
+            self.daemon = self.launch(
+                DAEMON,
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -143,7 +148,7 @@ class Stack:
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with suppress(OSError):
                     if marker in (entry / "environ").read_bytes().split(b"\0"):
-                        found += [process] if (process := _identify(int(entry.name))) else []
+                        found += [process] if (process := identify(int(entry.name))) else []
         return found
 
     def sweep(self) -> None:
@@ -154,7 +159,7 @@ class Stack:
                 os.kill(process.pid, signal.SIGKILL)
 
 
-def _identify(pid: int) -> Process | None:
+def identify(pid: int) -> Process | None:
     line = Path(f"/proc/{pid}/cmdline").read_bytes()
     if b"tidemill.service" in line:
         return Process(pid, "daemon")

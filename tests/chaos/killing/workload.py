@@ -1,7 +1,8 @@
 """The flows of the campaign. Every task tells the effects ledger that it begins and that it has ended."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 STEPS: Final = {"beat": 1, "pair": 2, "lazy": 3, "press": 4, "quarter": 15}
 """Seconds between the moments of each scheduled flow: every second that this number divides."""
@@ -11,7 +12,7 @@ ALONE: Final = ("pair", "lazy", "press", "quarter")
 """Flows of which no two runs may be at work at once."""
 BY_HAND: Final = ("graph", "family", "long", "fragile", "scarce")
 
-SETTINGS: Final = """
+_SETTINGS: Final = """
 [dispatch]
 max_runs = 6
 cancel_grace = 3.0
@@ -178,11 +179,16 @@ scarce = Flow("scarce", tasks=[after], overlap="allow")
 }
 
 
-def file_text(name: str, ledger: Path, edit: int = 0) -> str:
-    """Return the text of a flow file; each *edit* makes another version of it."""
-    return f"# version {edit}\n" + _HEAD.format(ledger=str(ledger)) + _FILES[name]
+class Workload(NamedTuple):
+    """Flow files whose tasks tell the effects ledger what they do, and the settings they run by."""
+
+    settings: str
+    files: Mapping[str, str]
+    """By file name; what every file begins with is not among it."""
+
+    def text(self, name: str, ledger: Path, edit: int = 0) -> str:
+        """Return the text of a flow file; each *edit* makes another version of it."""
+        return f"# version {edit}\n" + _HEAD.format(ledger=str(ledger)) + self.files[name]
 
 
-def file_names() -> list[str]:
-    """Return the names of all flow files."""
-    return sorted(_FILES)
+CAMPAIGN: Final = Workload(_SETTINGS, _FILES)

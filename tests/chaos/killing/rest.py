@@ -1,0 +1,58 @@
+"""The end of every disturbance: all that lives comes to rest, and nothing is left behind."""
+
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from chaos.killing.stack import Stack
+
+QUIET: Final = 90.0
+"""Seconds within which every run must have ended when nothing is disturbed any more."""
+STOPPING: Final = 60.0
+LEAVING: Final = 15.0
+"""Seconds within which the last process must be gone when the daemon has stopped."""
+
+
+def come_to_rest(stack: Stack, scheduled: Iterable[str]) -> list[str]:
+    """Pause every flow of *scheduled*, wait for the runs, end the daemon that serves; return what was wrong."""
+    violations: list[str] = []
+    for flow in scheduled:
+        stack.ask("pause", flow=flow)
+    deadline = time.monotonic() + QUIET
+    status = stack.ask("status")
+    while time.monotonic() < deadline and (status["active_runs"] or status["queued_runs"]):
+        time.sleep(0.05)
+        status = stack.ask("status")
+    if status["active_runs"] or status["queued_runs"]:
+        violations.append(f"I2 after {QUIET:g} s {status['active_runs']} runs live and {status['queued_runs']} wait")
+    if held := [limit for limit in status["limits"] if limit.get("held")]:
+        violations.append(f"I14 slots are still held: {held}")
+    if status["problem"] is not None or status["errors"]:
+        violations.append(f"I14 the daemon has problems: {status['problem']} {status['errors']}")
+    if (code := stack.terminate(STOPPING)) != 0:
+        violations.append(f"the last daemon ended with {code}")
+    return violations + _left_behind(stack)
+
+
+def _left_behind(stack: Stack) -> list[str]:
+    """I10, I14: no process, no socket, no draft."""
+    deadline = time.monotonic() + LEAVING
+    while (left := stack.processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = [f"I14 processes are left: {left}"] if left else []
+    drafts = [
+        str(path.relative_to(stack.state))
+        for path in stack.state.rglob("*")
+        if path.name.startswith(".") or path.suffix in (".tmp", ".sock") or path.is_socket()
+    ]
+    return found + ([f"I14 files are left: {sorted(drafts)[:8]}, {len(drafts)} in all"] if drafts else [])
+
+
+def tracebacks(log: Path) -> list[str]:
+    """Return the tracebacks of the daemon's log."""
+    text = log.read_text(errors="replace")
+    return [
+        f"the daemon's log: {found[-700:]}" for found in re.findall(r"Traceback.*?\n\S[^\n]*\n(?=\S|\Z)", text, re.S)
+    ]
