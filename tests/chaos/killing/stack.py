@@ -160,6 +160,7 @@ class Stack:
 
 
 def identify(pid: int) -> Process | None:
+    """Tell what a process of the stack is; None when it cannot be told. OSError when it is gone."""
     line = Path(f"/proc/{pid}/cmdline").read_bytes()
     if b"tidemill.service" in line:
         return Process(pid, "daemon")
