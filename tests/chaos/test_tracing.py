@@ -1,4 +1,4 @@
-"""The tracer that sweeps, I/O errors and power cuts stand on: what it tells is so, and what it forbids does not happen."""
+"""The tracer of the campaigns: what it tells of is so, and what it forbids does not happen."""
 
 import errno
 import signal

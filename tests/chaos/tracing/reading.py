@@ -13,7 +13,6 @@ _HERE: Final = 2**32 - 100
 """AT_FDCWD, as the lower half of an argument."""
 _GIVEN: Final = ("pwrite64", "pwritev", "pwritev2")
 _FOLLOWING: Final = ("write", "writev")
-SENT: Final = ("sendto", "sendmsg")
 
 
 def file_of(pid: int, shape: Shape, args: tuple[int, ...]) -> str | None:
@@ -22,7 +21,7 @@ def file_of(pid: int, shape: Shape, args: tuple[int, ...]) -> str | None:
         if shape.path is not None:
             return _path(pid, None if shape.fd is None else args[shape.fd], args[shape.path])
         if shape.fd is not None:
-            return str(Path(f"/proc/{pid}/fd/{_signed(args[shape.fd])}").readlink())
+            return str(Path(f"/proc/{pid}/fd/{args[shape.fd] % 2**32}").readlink())
     return None
 
 
@@ -69,12 +68,6 @@ def _gather(pid: int, vectors: int, count: int) -> bytes:
 
 def _path(pid: int, fd: int | None, address: int) -> str:
     text = read_text(pid, address) if address else ""
-    if fd is None or fd % 2**32 == _HERE:
-        folder = Path(f"/proc/{pid}/cwd")
-    else:
-        folder = Path(f"/proc/{pid}/fd/{_signed(fd)}")
+    given = _HERE if fd is None else fd % 2**32
+    folder = Path(f"/proc/{pid}") / ("cwd" if given == _HERE else f"fd/{given}")
     return text if text.startswith("/") else os.path.normpath(folder.readlink() / text)
-
-
-def _signed(fd: int) -> int:
-    return fd % 2**32

@@ -25,7 +25,7 @@ class Tracer:
 
     def __init__(
         self,
-        argv: Sequence[str],
+        argv: Sequence[str] = (),
         *,
         decide: Callable[[Call], Verdict] = lambda _: PASS,
         seen: Callable[[Call], None] | None = None,
@@ -46,7 +46,11 @@ class Tracer:
 
     def start(self) -> Tree:
         """Start the command, the first time or again; what it left behind the last time stays followed."""
-        tree = Tree(self.argv, self.options, self._enter, self._leave, self._forget)
+        return self.launch(self.argv, **self.options)
+
+    def launch(self, argv: Sequence[str], **options: Any) -> Tree:
+        """Start another command, to be followed with the others; used like ``subprocess.Popen``."""
+        tree = Tree(argv, options, self._enter, self._leave, self._forget)
         self._trees.append(tree)
         return tree
 
