@@ -120,3 +120,32 @@ def test_a_flow_keeps_everything_in_the_cloud_and_a_retry_reads_it_back(daemon, 
     assert again["result"]["location"] == f"s3://results/flows/main-{again['id']}-result-main.pickle"
     assert again["result"]["preview"] == "6"
     assert (daemon.flows / "load.calls").read_text() == "xxxx"
+
+
+HALF = """
+import os
+import signal
+from pathlib import Path
+from tidemill import task
+
+os.fdatasync = lambda descriptor: Path("go").exists() or os.kill(os.getpid(), signal.SIGKILL)
+
+@task
+def big():
+    return "x" * 300_000
+"""
+
+
+def test_what_a_killed_run_had_begun_to_write_is_removed(daemon):
+    daemon.drop("half.py", HALF)
+    daemon.start()
+    daemon.until_flow("half")
+    run = daemon.run("half", check=1)
+    assert daemon.until_run("half", "crashed")["id"] == run["id"]
+    folder = daemon.state / "results" / run["id"][:2] / run["id"]
+    assert folder.is_dir(), "nothing was begun, so nothing is proven"
+    daemon.until(lambda: list(folder.iterdir()) == [], "an empty folder")
+
+    (daemon.flows / "go").touch()
+    whole = daemon.run("half")
+    assert [path.stat().st_size for path in folder.parents[1].glob(f"*/{whole['id']}/*")] == [300_002]

@@ -18,6 +18,7 @@ from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.events import Event
 from tidemill.domain.outcomes import Trigger
+from tidemill.domain.states import State
 from tidemill.domain.version import VERSION
 from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
@@ -49,6 +50,7 @@ from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.trusting import terms_of
 from tidemill.service.waiting import Waiters
 from tidemill.service.watching import ExitWatch
+from tidemill.storage.files import remove_drafts
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +112,8 @@ async def serve(
         hooks.ended(run)
         if run.trigger == Trigger.RETRY:
             forget_finished(paths, run.uid)
+        if run.state is not State.COMPLETED:
+            remove_drafts(paths.run_results(run.uid))
         starter.soon()
 
     link = ForkserverLink(
