@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from tidemill.cache.records import CacheRecord, decode, digest_of, encode
+from tidemill.config.paths import DRAFT
 
 RECORD: Final = ".record"
-DRAFT: Final = ".draft"
 
 
 class CacheFolder:

@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 SECRETS_VARIABLE: Final = "TIDEMILL_SECRETS_DIR"
 """Where runs look for secrets."""
+DRAFT: Final = ".draft"
+"""How the name ends of what is being written and has not got its own name yet."""
 
 
 class StatePaths(NamedTuple):

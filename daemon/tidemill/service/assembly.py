@@ -27,7 +27,7 @@ from tidemill.scheduler.moments import DueMoment, portions
 from tidemill.service.caretaking import Caretaking
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
-from tidemill.service.finished import forget_finished
+from tidemill.service.finished import forget_drafts, forget_finished
 from tidemill.service.first_try import FirstTry
 from tidemill.service.handlers import VERBS
 from tidemill.service.heartbeat import Heartbeat
@@ -50,7 +50,6 @@ from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.trusting import terms_of
 from tidemill.service.waiting import Waiters
 from tidemill.service.watching import ExitWatch
-from tidemill.storage.files import remove_drafts
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ async def serve(
         if run.trigger == Trigger.RETRY:
             forget_finished(paths, run.uid)
         if run.state is not State.COMPLETED:
-            remove_drafts(paths.run_results(run.uid))
+            forget_drafts(paths, run.uid)
         starter.soon()
 
     link = ForkserverLink(

@@ -1,10 +1,10 @@
-"""The file by which a retry learns what the attempts before it finished."""
+"""The files of a run that are of no use once it has ended: what a retry takes over, and half-written results."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tidemill.config.paths import StatePaths
+from tidemill.config.paths import DRAFT, StatePaths
 from tidemill.domain.errors import Refused
 from tidemill.history.resuming import Past
 from tidemill.history.writing import Writer
@@ -23,6 +23,13 @@ def forget_finished(paths: StatePaths, uid: str) -> None:
         for path in folder.glob(f"{NAME}*"):
             path.unlink()
         folder.rmdir()  # unless there are results in it
+
+
+def forget_drafts(paths: StatePaths, uid: str) -> None:
+    """Remove the results that a run which was killed had begun to write."""
+    with suppress(OSError):
+        for draft in paths.run_results(uid).glob(f".*{DRAFT}"):
+            draft.unlink(missing_ok=True)
 
 
 def keep_finished(writer: Writer, past: Sequence[Past], path: Path) -> None:

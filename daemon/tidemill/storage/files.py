@@ -2,17 +2,16 @@
 
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tidemill.config.paths import DRAFT
 from tidemill.storage.patience import Setback
 
 _PASSING: Final = frozenset(
     {"EIO", "ENOSPC", "EDQUOT", "EAGAIN", "EINTR", "ESTALE", "ETIMEDOUT", "EBUSY", "EMFILE", "ENFILE"}
 )
 """What a file system refuses now and may not in a moment."""
-_DRAFT: Final = ".draft"
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -64,13 +63,6 @@ def read_file(path: Path) -> bytes:
         raise setback(error) from error
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write into *folder*."""
-    with suppress(OSError):
-        for draft in folder.glob(f".*{_DRAFT}"):
-            draft.unlink(missing_ok=True)
-
-
 def setback(error: OSError) -> Setback:
     """Return what *error* means for a handler."""
     import errno
@@ -89,7 +81,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_DRAFT}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{DRAFT}")
 
 
 def _keep_name(folder: Path) -> None:
