@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -391,3 +392,29 @@ def test_a_thousand_connections_leave_no_descriptor_behind(listen):
     while open_descriptors() > before and time.monotonic() < deadline:
         listening.call(asyncio.sleep(0))
     assert open_descriptors() <= before
+
+
+def test_a_file_system_that_went_read_only_does_not_keep_the_peers_from_their_answers(listen, monkeypatch):
+    entered, go = threading.Event(), threading.Event()
+
+    async def slow(request):
+        entered.set()
+        await asyncio.get_running_loop().run_in_executor(None, go.wait)
+        return {"done": True}
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    listening = listen({"slow": slow})
+    with ControlClient(listening.path) as client:
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(client.request("slow")))
+        asking.start()
+        assert entered.wait(10)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "unlink", refuse)
+            closing = asyncio.run_coroutine_threadsafe(listening.server.close(), listening.loop)
+            go.set()
+            closing.result(10)
+        asking.join(10)
+    assert answers == [{"done": True}]

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,8 @@ class ControlServer:
             return
         server.close()
         if self._is_ours():
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # a file system that is read-only by now; nobody listens there any more
+                self._path.unlink()
         # A copy: a connection leaves the set as it ends.
         await asyncio.gather(*(connection.finish() for connection in list(self._connections)))
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -86,7 +87,8 @@ class StateLock:
     ) -> None:
         if self._fd is not None:
             if read_pid(self._paths.pid_file) == os.getpid():
-                self._paths.pid_file.unlink(missing_ok=True)
+                with suppress(OSError):  # a file system that is read-only by now; the lock decides, not this file
+                    self._paths.pid_file.unlink()
             os.close(self._fd)
             self._fd = None
 

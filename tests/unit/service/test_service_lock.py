@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 
@@ -70,3 +71,16 @@ def test_a_stale_pid_file_holds_nobody_up(paths):
     with StateLock(paths) as lock:
         lock.write_pid()
         assert read_pid(paths.pid_file) == os.getpid()
+
+
+def test_a_file_system_that_went_read_only_does_not_keep_it_from_ending(paths, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with StateLock(paths) as lock:
+        lock.write_pid()
+        monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.undo()
+    assert read_pid(paths.pid_file) == os.getpid()
+    with StateLock(paths):
+        assert paths.lock.exists()

@@ -29,7 +29,8 @@ def look_at_disk(site: Site) -> Iterator[Finding]:
     if facts.f_flag & os.ST_RDONLY:
         yield error(f"the file system of {root} is read-only; nothing can be recorded until it is mounted for writing")
     if usage.free < FULL:
-        yield error(f"the disk of {root} is full ({usage.free:,} bytes are free); make room, or: tidemill prune")
+        how = f"nearly full (only {usage.free:,} bytes are free)" if usage.free else "full"
+        yield error(f"the disk of {root} is {how}; make room, or: tidemill prune")
     elif usage.free < SCARCE or usage.free < usage.total * TIGHT:
         yield warning(f"the disk of {root} is nearly full: {usage.free:,} of {usage.total:,} bytes are free")
     if facts.f_files and facts.f_favail < FEW_FILES:
