@@ -75,6 +75,10 @@ class HistoryError(TidemillError):
     """Raised when the history cannot be opened, read or written."""
 
 
+class UnusableHistory(HistoryError, ConfigurationError):
+    """Raised when the history is another program's or a later version's: trying again does not help."""
+
+
 class ProtocolError(TidemillError):
     """Raised when a message on a socket is not what the protocol allows."""
 

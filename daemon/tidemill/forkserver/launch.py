@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tidemill.config.paths import StatePaths
+from tidemill.domain.errors import ProtocolError
 from tidemill.forkserver import protocol
 from tidemill.forkserver.client import ForkserverClient
 from tidemill.forkserver.protocol import ForkserverError
@@ -85,6 +86,12 @@ def _greet(path: Path) -> ForkserverClient | None:
     try:
         client.greet()
     except ForkserverError:
+        client.close()
+        return None
+    except ProtocolError:
+        # Of a version whose answers are other ones: it leaves with its last run, and its exits are in their journal.
+        with suppress(ForkserverError):
+            client.retire()
         client.close()
         return None
     return client

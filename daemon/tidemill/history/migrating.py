@@ -1,14 +1,16 @@
 """Bringing a history to the schema of this program: all of it or nothing, whenever it is killed."""
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from tidemill.domain.errors import HistoryError
+from tidemill.domain.errors import UnusableHistory
 from tidemill.history.migrations import VERSIONS
 
+_LOG: Final = logging.getLogger(__name__)
 FOLDER: Final = Path(__file__).parent / "migrations"
 APPLICATION_ID: Final = 0x7469_6465
 """Stands in the header of the SQLite file: "tide"."""
@@ -21,12 +23,13 @@ def bring_up_to_date(connection: Connection, where: str) -> None:
         return
     if version is None:
         if _has_tables(connection):
-            raise HistoryError(f"{where} is a database of something else; name another one in the settings")
+            raise UnusableHistory(f"{where} is a database of something else; name another one in the settings")
         _create(connection)
     elif version in VERSIONS:
         upgrade(connection)
+        _LOG.info("the history %s was brought from schema %s to %s", where, version, VERSIONS[-1])
     else:
-        raise HistoryError(
+        raise UnusableHistory(
             f"{where} was written by a newer tidemill (schema {version}, this program knows up to {VERSIONS[-1]}); "
             "upgrade tidemill, or restore the backup made before the upgrade"
         )

@@ -41,8 +41,8 @@ def set_up_logging(*, verbose: bool = False) -> None:
     else:
         handler.setFormatter(NeutralFormatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("watchdog").setLevel(logging.WARNING)
+    for talkative in ("alembic", "apscheduler", "watchdog"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _stderr_is_journald() -> bool:

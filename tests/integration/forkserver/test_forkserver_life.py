@@ -300,3 +300,23 @@ def test_the_interpreter_is_an_argument_and_makes_a_server_of_its_own(site, tmp_
     assert second.welcome.pid != first.welcome.pid
     assert b"TIDEMILL_TEST_INTERPRETER=other" in Path(f"/proc/{second.welcome.pid}/environ").read_bytes()
     assert site.ensure(interpreter=str(other)).welcome.pid == second.welcome.pid
+
+
+def test_a_server_whose_greeting_cannot_be_read_is_replaced_and_keeps_its_runs(site, wait, monkeypatch):
+    first = site.ensure()
+    run = site.start(first, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.002)\nos._exit(9)")
+    read = protocol.decode_reply
+
+    def of_another_version(data):
+        if f'"pid":{first.welcome.pid}'.encode() in data:
+            raise ProtocolError("not an answer of the fork server")
+        return read(data)
+
+    monkeypatch.setattr(protocol, "decode_reply", of_another_version)
+    second = site.ensure()
+
+    assert second.welcome.pid != first.welcome.pid
+    (site.flows / "go").touch()
+    (end,) = wait(lambda: read_exits(site.paths.exits))
+    assert (end.run, end.status) == (run.run, 9)
+    wait(lambda: ended(first.welcome.pid))
