@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos campaign simulation zones clean
+.PHONY: help install run test check format bench chaos campaign upgrades simulation zones soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -45,16 +45,22 @@ format: install  ## put the code into its shape
 bench: install  ## measure, as JSON lines, each figure beside its floor
 	$(BIN)/python -P tests/benchmarks
 
-chaos: campaign simulation zones  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
+chaos: campaign upgrades simulation zones soak  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
 
 campaign: install  ## SIGKILL at random on the real stack, half an hour long (MINUTES=, SEED=)
 	$(BIN)/python -P tests/chaos/campaign.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
+
+upgrades: install  ## change the version a hundred times and back while runs live (UPGRADES=, SEED=)
+	$(BIN)/python -P tests/chaos/campaign.py --upgrades $(or $(UPGRADES),100) --seed $(or $(SEED),1)
 
 simulation: install  ## simulate lives of the daemon until 200,000 faults were made (FAULTS=, SEED=)
 	$(BIN)/python -P tests/chaos/simulate.py --faults $(or $(FAULTS),200000) --seed $(or $(SEED),1)
 
 zones: install  ## compare ten years of schedules in every time zone with an independent computation
 	$(BIN)/python -P tests/chaos/zones.py
+
+soak: install  ## let it run for two hours with a fault a minute, and measure what grows (HOURS=, SEED=)
+	$(BIN)/python -P tests/chaos/soak.py --hours $(or $(HOURS),2) --seed $(or $(SEED),1)
 
 clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -21,21 +21,29 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 
 from chaos.killing.evidence import Evidence  # noqa: E402
 from chaos.killing.findings import check_all  # noqa: E402
-from chaos.killing.nemesis import Nemesis  # noqa: E402
+from chaos.killing.nemesis import STROKES, Nemesis  # noqa: E402
 from chaos.killing.person import Person  # noqa: E402
 from chaos.killing.reader import Onlooker  # noqa: E402
 from chaos.killing.rest import come_to_rest, tracebacks  # noqa: E402
 from chaos.killing.stack import Stack  # noqa: E402
 from chaos.killing.workload import STEPS  # noqa: E402
+from chaos.upgrading.other_version import patch_release  # noqa: E402
 
 SHOWN = 2.0
 """Seconds within which everybody can see that a run has crashed, while its daemon lives."""
 
 
-def run_campaign(seed: int, folder: Path, *, seconds: float, kills: int = 10**9, people: int = 2) -> dict[str, Any]:
-    """Run one campaign and return its figures and violations."""
+UPGRADES = {"change_version": 1}
+"""The strokes of a campaign in which nothing happens but that daemons of two versions follow each other."""
+
+
+def run_campaign(
+    seed: int, folder: Path, *, seconds: float, kills: int = 10**9, upgrades: int = 0, people: int = 2
+) -> dict[str, Any]:
+    """Run one campaign and return its figures and violations; with *upgrades* one of so many changes of the version."""
     stack = Stack(folder)
-    nemesis = Nemesis(stack, Random(f"{seed}/nemesis"))
+    stack.know_version(patch_release(folder / "versions"))
+    nemesis = Nemesis(stack, Random(f"{seed}/nemesis"), UPGRADES if upgrades else STROKES)
     persons = [
         Person(stack, Random(f"{seed}/person/{number}"), number, nemesis.strike_after_answer)
         for number in range(people)
@@ -45,7 +53,13 @@ def run_campaign(seed: int, folder: Path, *, seconds: float, kills: int = 10**9,
     try:
         for thread in (*persons, onlooker):
             thread.start()
-        nemesis.go_on_until(lambda: time.monotonic() - began >= seconds or nemesis.kills >= kills)
+        nemesis.go_on_until(
+            lambda: (
+                nemesis.counts["change_version"] >= upgrades
+                if upgrades
+                else time.monotonic() - began >= seconds or nemesis.kills >= kills
+            )
+        )
         for person in persons:
             person.over.set()
         violations = _settle(stack, nemesis, persons)
@@ -100,11 +114,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--kills", type=int, default=10**9, help="end after so many")
+    parser.add_argument("--upgrades", type=int, default=0, help="kill no run; change the version under load, so often")
     parser.add_argument("--folder", type=Path, help="where the state lies; kept when something was violated")
     parser.add_argument("--json", type=Path, help="a file that gets the result, one line a campaign")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=f"campaign-{options.seed}-", dir=options.folder))
-    result = run_campaign(options.seed, folder, seconds=options.minutes * 60, kills=options.kills)
+    result = run_campaign(
+        options.seed, folder, seconds=options.minutes * 60, kills=options.kills, upgrades=options.upgrades
+    )
     print(json.dumps(result, indent=1))
     if options.json is not None:
         with options.json.open("a") as file:

@@ -15,6 +15,11 @@ from chaos.killing.effects import check_executions, check_retries, check_slots
 from chaos.killing.evidence import ENDS, FINISHED, SECOND, Evidence
 from chaos.killing.moments import check_moments
 
+PASSED_OVER = (
+    "SELECT run_id, note FROM run_events"
+    " WHERE note LIKE '%passed over%' AND note NOT LIKE 'an event of a later version %'"
+)
+
 
 def check_all(evidence: Evidence) -> tuple[list[str], dict[str, Any]]:
     """Return every violation, and figures."""
@@ -80,7 +85,7 @@ def check_ends(evidence: Evidence, figures: dict[str, Any]) -> Iterator[str]:
                 yield f"I2 the task {key} of {uid} is {task['state']}"
             if evidence.runs[uid]["state"] == "completed" and task["state"] not in FINISHED | {"failed"}:
                 yield f"I7 the run {uid} completed with its task {key} {task['state']}"
-    for row in evidence.rows("SELECT run_id, note FROM run_events WHERE note LIKE '%passed over%'"):
+    for row in evidence.rows(PASSED_OVER):
         yield f"I9 {evidence.uids[row['run_id']]}: {row['note']}"
     figures["tasks"] = sum(len(tasks) for tasks in evidence.tasks.values())
 

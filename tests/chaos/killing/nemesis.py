@@ -5,10 +5,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from chaos.killing.stack import Process, Stack
 
@@ -17,6 +17,22 @@ STOP_PATIENCE = 60.0
 
 LONGEST = 10.0
 """Seconds for which a crash is waited for that ought to be shown within two."""
+
+
+STROKES: Final = {
+    "strike_daemon": 30,
+    "strike_runs": 30,
+    "strike_forkservers": 14,
+    "strike_daemon_and_forkserver": 9,
+    "strike_everything": 5,
+    "strike_start": 10,
+    "hold_up": 3,
+    "restart": 4,
+    "change_version": 4,
+    "strike_stop": 3,
+    "edit": 6,
+}
+"""What is done to the stack, and how often beside the others."""
 
 
 class Stroke(NamedTuple):
@@ -32,7 +48,7 @@ class Stroke(NamedTuple):
 class Nemesis:
     """Strikes again and again, and starts the daemon anew each time."""
 
-    def __init__(self, stack: Stack, random: Random) -> None:
+    def __init__(self, stack: Stack, random: Random, strokes: Mapping[str, int] = STROKES) -> None:
         self.strokes: list[Stroke] = []
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -40,6 +56,7 @@ class Nemesis:
         """Seconds from the death of a run until the history showed it."""
         self._stack = stack
         self._random = random
+        self._strokes = strokes
         self._edits = 0
         self._lock = threading.Lock()
 
@@ -62,21 +79,9 @@ class Nemesis:
                 time.sleep(self._random.uniform(0, 0.9))
             else:
                 time.sleep(self._random.uniform(0, 1.5))
-            strokes = {
-                self._strike_daemon: 30,
-                self._strike_runs: 30,
-                self._strike_forkservers: 14,
-                self._strike_daemon_and_forkserver: 9,
-                self._strike_everything: 5,
-                self._strike_start: 10,
-                self._hold_up: 3,
-                self._restart: 4,
-                self._strike_stop: 3,
-                self._edit: 6,
-            }
-            (stroke,) = self._random.choices(list(strokes), list(strokes.values()))
-            self.counts[stroke.__name__.removeprefix("_")] += 1
-            stroke()
+            (stroke,) = self._random.choices(list(self._strokes), list(self._strokes.values()))
+            self.counts[stroke] += 1
+            getattr(self, f"_{stroke}")()
 
     def bring_back(self) -> bool:
         """Start a daemon that nobody will kill; tell whether it serves."""
@@ -173,15 +178,28 @@ class Nemesis:
             daemon.send_signal(signal.SIGCONT)
 
     def _restart(self) -> None:
+        if self._stack.until_it_serves(20):
+            with self._lock:
+                self._end_politely()
+
+    def _change_version(self) -> None:
+        """Let a daemon of another version follow, on one that ended in order or was killed."""
         if not self._stack.until_it_serves(20):
             return
         with self._lock:
-            if not self._stack.is_up():
-                return
-            code = self._stack.terminate(STOP_PATIENCE)
-            if code != 0:
-                self.violations.append(f"a daemon that was asked to end: {code}")
+            if self._random.random() < 0.5:
                 self._kill_daemon()
+            else:
+                self._end_politely()
+            self._stack.change_version()
+
+    def _end_politely(self) -> None:
+        if not self._stack.is_up():
+            return
+        code = self._stack.terminate(STOP_PATIENCE)
+        if code != 0:
+            self.violations.append(f"a daemon that was asked to end: {code}")
+            self._kill_daemon()
 
     def _strike_stop(self) -> None:
         """Ask it to end, and kill it while it does."""

@@ -54,8 +54,18 @@ class Stack:
             "TIDEMILL_FLOWS_DIR": str(self.flows),
             "TIDEMILL_STATE_DIR": str(self.state),
         }
+        self._roots = [SOURCE]
         for name in workload.files:
             self.write(name)
+
+    def know_version(self, root: Path) -> None:
+        """Take another version of the package, below the source root *root*, for one to change to."""
+        self._roots.append(root)
+
+    def change_version(self) -> None:
+        """Have every process that is started from now on be of the next version that is known."""
+        self._roots.append(self._roots.pop(0))
+        self.environment["PYTHONPATH"] = str(self._roots[0])
 
     def write(self, name: str, edit: int = 0, *, broken: bool = False) -> None:
         """Write a version of a flow file, whole."""
