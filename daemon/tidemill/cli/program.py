@@ -24,6 +24,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "resume": "Let paused flows run again.",
         "next": "List the moments that come next.",
         "why": "Say why a flow ran, did not run, or will not.",
+        "backfill": "Run a flow for moments that have passed.",
         "graph": "Draw the tasks of a flow.",
     },
     "History": {

@@ -97,8 +97,8 @@ class Dispatcher:
         return self._runs.get(uid)
 
     def live_of(self, flow: str) -> list[ActiveRun]:
-        """Return the live runs of *flow*."""
-        return list(self._live.of(flow))
+        """Return the live runs of *flow*, without those of a backfill."""
+        return [run for run in self._live.of(flow) if not run.gives_way]
 
     def active_of(self, flow: str) -> list[ActiveRun]:
         """Return the recorded runs of *flow* that wait or live."""
@@ -109,8 +109,11 @@ class Dispatcher:
         return run.journal or self._journal_of(run.uid)
 
     def waiting_of(self, flow: str) -> int:
-        """Return how many runs of *flow* are admitted and have no process yet, recorded or about to be."""
-        return len(self._waiting.of(flow))
+        """Return how many runs of *flow* are admitted and have no process yet, recorded or about to be.
+
+        Runs of a backfill do not count: whatever is due comes before them.
+        """
+        return sum(not run.gives_way for run in self._waiting.of(flow))
 
     # From being admitted to being started
 

@@ -6,12 +6,14 @@ from itertools import count
 
 from tidemill.dispatcher.runs import ActiveRun
 
-_Entry = tuple[int, int, ActiveRun]
+_Entry = tuple[int, bool, int, ActiveRun]
 Lane = tuple[str, ...]
 
 
 class PendingQueue:
     """Runs in order of priority, then of arrival, in lanes: one for each set of named limits that runs need.
+
+    Among equals those of a backfill come last.
 
     A run whose flow is at its limit is parked with its flow and comes back when a run of that flow
     ends, so that thousands waiting for one flow cost nothing to the others. A run that lacks a slot of
@@ -39,7 +41,7 @@ class PendingQueue:
 
     def add(self, run: ActiveRun) -> None:
         """Let *run* wait."""
-        self._push((-run.priority, next(self._order), run))
+        self._push((-run.priority, run.gives_way, next(self._order), run))
         self._waiting.setdefault(run.flow, {})[run.uid] = run
 
     def remove(self, run: ActiveRun) -> bool:
@@ -59,7 +61,7 @@ class PendingQueue:
         What *may_start* holds back is parked; what does not fit closes its lane until ``open_lanes``.
         """
         while (lane := self._best_lane()) is not None:
-            run = self._lanes[lane][0][2]
+            run = self._lanes[lane][0][-1]
             if not self._is_waiting(run):
                 # It was let out for a slot and then cancelled: the slot goes to the next of its flow.
                 self._pop(lane)
@@ -90,7 +92,7 @@ class PendingQueue:
         parked = self._parked.get(flow)
         while parked:
             entry = heapq.heappop(parked)
-            if self._is_waiting(entry[2]):
+            if self._is_waiting(entry[-1]):
                 self._push(entry)
                 break
         if not parked:
@@ -107,7 +109,7 @@ class PendingQueue:
         return min(open_lanes)[1] if open_lanes else None
 
     def _push(self, entry: _Entry) -> None:
-        heapq.heappush(self._lanes.setdefault(self._lane_of(entry[2]), []), entry)
+        heapq.heappush(self._lanes.setdefault(self._lane_of(entry[-1]), []), entry)
 
     def _pop(self, lane: Lane) -> _Entry:
         entries = self._lanes[lane]

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from tidemill.domain.outcomes import Trigger
 from tidemill.domain.runs import ProcessName
 from tidemill.domain.states import State
 
@@ -53,6 +54,11 @@ class ActiveRun:
     """It is in the history what it waits for."""
     journal: Path | None = None
     """Its own record, where that is not at the usual place."""
+
+    @property
+    def gives_way(self) -> bool:
+        """Tell whether it is for a moment long past, and what is due now comes before it."""
+        return self.trigger == Trigger.BACKFILL
 
 
 class RunsByFlow:

@@ -71,6 +71,15 @@ class ScheduleSpec:
             return once if once > after else None
         return None
 
+    def between(self, low: int, high: int, most: int) -> list[int]:
+        """Return the first due instants later than *low* and up to *high*, *most* of them at most; in microseconds."""
+        zone, found = self.zone(), list[int]()
+        micros = self.next_micros(low, zone)
+        while micros is not None and micros <= high and len(found) < most:
+            found.append(micros)
+            micros = self.next_micros(micros, zone)
+        return found
+
     def zone(self) -> tzinfo:
         """Return the time zone its walls are read in: its own, else the machine's."""
         return zone_named(self.timezone) if self.timezone else local_zone()

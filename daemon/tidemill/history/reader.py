@@ -15,7 +15,7 @@ from tidemill.domain.naming import base_name
 from tidemill.domain.results import ITEMS
 from tidemill.domain.states import State
 from tidemill.domain.times import iso, to_micros
-from tidemill.history import queries, shapes
+from tidemill.history import backfills, queries, shapes
 from tidemill.history.migrations import LATEST, VERSIONS
 from tidemill.history.progress import progress
 from tidemill.history.reading import Reading, Row, open_reading
@@ -243,6 +243,18 @@ class Reader:
             {**shapes.occurrence(flow, spec, row), "schedule_id": key}
             for key, spec, row in (*before[-limit:], *after[:limit])
         ]
+
+    def backfilled(self, flow: str, at: datetime) -> Record | None:
+        """Return id and state of the newest run that a backfill made for a moment of the flow."""
+        return backfills.of_moment(self._reading, flow, to_micros(at))
+
+    def backfill_states(self, first: str, last: str) -> dict[str, int]:
+        """Return how many runs of the backfill from the run *first* to the run *last* are in which state."""
+        return backfills.states(self._reading, first, last)
+
+    def backfill_runs(self, first: str, last: str) -> list[Record]:
+        """Return the runs of a backfill: id, moment, state, error."""
+        return backfills.runs(self._reading, first, last)
 
     # What the answers are made of
 

@@ -107,8 +107,13 @@ class Rebuilding:
         moment, spec = _moment_of(order), _schedule_of(order)
         if moment is None or spec is None or not _was_due(spec, moment, self._now):
             return
-        schedule_id = self._schedule(writer, int(flow_id[0]), spec, moment)
+        is_backfill = order.trigger == Trigger.BACKFILL
+        # A backfill is made of moments that were judged by then; its own is the business of another row.
+        seen = max(moment, min(order.at, self._now)) if is_backfill else moment
+        schedule_id = self._schedule(writer, int(flow_id[0]), spec, seen)
         writer.execute("UPDATE runs SET schedule_id = ? WHERE id = ?", (schedule_id, run_id))
+        if is_backfill:
+            return
         writer.add_occurrence(NewOccurrence(schedule_id, moment, Outcome.RAN, AGAIN, order.at, run_id))
         writer.advance_cursor(schedule_id, moment)
 

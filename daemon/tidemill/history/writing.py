@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.zones import local_zone, zone_name
+from tidemill.history.backfill_writing import BackfillWriting
 from tidemill.history.children import ChildWriting
 from tidemill.history.ledger import LedgerWriting
 from tidemill.history.queries import TIMEZONE_KEY
@@ -12,7 +13,7 @@ from tidemill.history.removing import RemovalWriting
 from tidemill.history.retry_writing import RetryWriting
 
 
-class Writer(RemovalWriting, LedgerWriting, ChildWriting, RetryWriting):
+class Writer(RemovalWriting, LedgerWriting, ChildWriting, RetryWriting, BackfillWriting):
     """What a piece of work is handed; nothing it writes is there before the recorder's commit."""
 
     def __init__(self, connection: Connection) -> None:

@@ -133,9 +133,4 @@ def _last_true(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 def _between(spec: ScheduleSpec, low: datetime, high: datetime, most: int) -> list[datetime]:
     """Return the first moments in (low, high], *most* of them at most."""
-    zone, end, found = spec.zone(), to_micros(high), list[datetime]()
-    micros = spec.next_micros(to_micros(low), zone)
-    while micros is not None and micros <= end and len(found) < most:
-        found.append(from_micros(micros))
-        micros = spec.next_micros(micros, zone)
-    return found
+    return [from_micros(micros) for micros in spec.between(to_micros(low), to_micros(high), most)]

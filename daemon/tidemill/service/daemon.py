@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -155,8 +155,7 @@ class Daemon:
 
         Refused while nothing can be recorded: whoever gave up waiting would be surprised by the run later.
         """
-        if self._recorder.problem is not None:
-            raise Refused(f"the run was not taken: {self._recorder.problem}")
+        self._refuse_without_pen()
         self.dispatcher.admit(run)
         flow = self.roster.find(run.flow)
         new = new_run_record(run, flow.version if flow else None, to_micros(datetime.now(UTC)))
@@ -167,6 +166,18 @@ class Daemon:
             raise
         self.dispatcher.recorded(run, run_id)
         self._start_due()
+
+    async def record_all(self, write: Callable[[Writer], Iterable[tuple[ActiveRun, int]]]) -> None:
+        """Make durable the runs that *write* answers, each with its key, all or none; then let them start."""
+        self._refuse_without_pen()
+        for run, run_id in await self._recording.perform(write):
+            self.dispatcher.admit(run)
+            self.dispatcher.recorded(run, run_id)
+        self._start_due()
+
+    def _refuse_without_pen(self) -> None:
+        if self._recorder.problem is not None:
+            raise Refused(f"the run was not taken: {self._recorder.problem}")
 
     async def cancel(self, uid: str, reason: str) -> State:
         """Ask a run to stop; when this returns, that is durable: a daemon killed now does not take it back."""

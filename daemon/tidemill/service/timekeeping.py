@@ -156,7 +156,8 @@ class Timekeeper:
         manifest = flow.manifest
         if verdict.cancel_live:
             for active in self._dispatcher.active_of(manifest.name):
-                self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
+                if not active.gives_way:
+                    self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
         run = ActiveRun(
             uid=new_run_id(),
             flow=manifest.name,

@@ -28,7 +28,7 @@ from tidemill.domain.outcomes import Outcome, Trigger
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.schedules import ScheduleSpec
 from tidemill.domain.states import State
-from tidemill.domain.times import iso
+from tidemill.domain.times import from_micros, iso
 from tidemill.history.reading import open_reading
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewOccurrence, NewRun
@@ -83,10 +83,10 @@ class Lived(World):
         )
 
     def happen(
-        self, uid: str, at: int, *events, moment: int | None = None, parent: str | None = None, **fields
+        self, uid: str, at: int, *events, moment: int | None = None, parent: str | None = None, trigger=None, **fields
     ) -> None:
         """Let a run happen: its row, its journal, and what is recorded of it."""
-        trigger = Trigger.SCHEDULE if moment else Trigger.RETRY if parent else Trigger.MANUAL
+        trigger = trigger or (Trigger.SCHEDULE if moment else Trigger.RETRY if parent else Trigger.MANUAL)
         new = NewRun(
             uid,
             "nightly",
@@ -100,7 +100,7 @@ class Lived(World):
         )
 
         def add(writer):
-            if moment is None:
+            if trigger is not Trigger.SCHEDULE:
                 return writer.add_run(new)
             run_id = writer.add_due_run(NewOccurrence(self.schedule, moment, Outcome.RAN, "in time", at), new)
             writer.advance_cursor(self.schedule, moment)
@@ -221,6 +221,24 @@ def test_the_moments_that_runs_were_made_for_are_known_again_and_never_due_twice
     assert stored.cursor == DUE + 2 * MINUTE
     again = NewOccurrence(stored.id, DUE + MINUTE, Outcome.RAN, "", NOON)
     assert lived.lab.write(lambda w: w.add_due_run(again, NewRun("z000000000", "nightly", NOON))) is None
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_run_of_a_backfill_is_known_again_and_takes_no_moment_from_the_ledger(sqlite_lab, is_first):
+    world = Lived(sqlite_lab)
+    if not is_first:
+        world.happen("a000000000", NOON, RunEnded(NOON + 1, "completed"), moment=DUE - MINUTE)
+    at = NOON + 90 * MINUTE
+    world.happen("b000000000", at, RunEnded(at + 1, "completed"), moment=DUE, trigger=Trigger.BACKFILL)
+    runs = world.rows()["runs"]
+    world.lose()
+    world.mending().make_again()
+
+    assert world.rows()["runs"] == runs
+    assert world.rows()["moments"] == ([] if is_first else [("nightly", DUE - MINUTE, "ran", "a000000000")])
+    assert world.lab.read(lambda r: r.backfilled("nightly", from_micros(DUE)))["id"] == "b000000000"
+    (stored,) = world.lab.write(lambda w: w.sync_schedules("nightly", [EVERY_MINUTE], NOON * 2))
+    assert stored.cursor == (at if is_first else DUE - MINUTE)
 
 
 def test_without_journals_nothing_is_missing(sqlite_lab):

@@ -36,6 +36,8 @@ class PlainReader:
         self.results: dict[tuple[str, str | None], dict[str, Any]] = {}
         self.moments: list[dict[str, Any]] = []
         self.schedule_records: list[dict[str, Any]] = []
+        self.backfills: dict[str, dict[str, Any]] = {}
+        """Moments as ISO 8601 and what a backfill made for them."""
         self.asked: list[dict[str, Any]] = []
         self.zone: str | None = "UTC"
 
@@ -88,6 +90,16 @@ class PlainReader:
 
     def occurrences(self, flow, around, limit=3):
         return self.moments
+
+    def backfilled(self, flow, at):
+        return self.backfills.get(at.astimezone(UTC).isoformat())
+
+    def backfill_runs(self, first, last):
+        return [run for uid, run in self.details.items() if first <= uid <= last]
+
+    def backfill_states(self, first, last):
+        states = [run["state"] for run in self.backfill_runs(first, last)]
+        return {state: states.count(state) for state in states}
 
     def timezone(self):
         return self.zone

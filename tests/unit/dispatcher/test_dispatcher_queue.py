@@ -21,6 +21,14 @@ def test_runs_come_out_by_priority_then_by_arrival():
     assert drain(queue) == ["b", "d", "a", "c"]
 
 
+def test_runs_of_a_backfill_come_last_among_their_equals():
+    queue = PendingQueue()
+    for uid, trigger, priority in (("old", "backfill", 0), ("now", "schedule", 0), ("urgent", "backfill", 1)):
+        queue.add(ActiveRun(uid=uid, flow="f", trigger=trigger, priority=priority))
+
+    assert drain(queue) == ["urgent", "now", "old"]
+
+
 def test_a_flow_at_its_limit_does_not_hold_back_another():
     queue = PendingQueue()
     queue.add(run("full1", "full"))

@@ -250,6 +250,14 @@ def test_a_run_being_recorded_counts_as_waiting(world):
     assert world.dispatcher.find("a") is None
 
 
+def test_runs_of_a_backfill_do_not_count_for_the_policies_of_what_is_due(world):
+    world.dispatcher.admit(ActiveRun(uid="a", flow="f", trigger="backfill"))
+    world.dispatcher.adopt(ActiveRun(uid="b", flow="f", id=9, trigger="backfill"), 0)
+
+    assert (world.dispatcher.waiting_of("f"), world.dispatcher.live_of("f")) == (0, [])
+    assert len(world.dispatcher.live_runs) == 1
+
+
 def test_a_thousand_waiting_runs_of_one_flow_go_one_after_the_other(world):
     for number in range(1000):
         world.queue(f"r{number:04}", limit=1)

@@ -117,3 +117,15 @@ def test_what_is_made_up_for_does_not_mind_the_flows_other_schedules(keeper):
     made.catch_up(made.flow, 1, ago(15), NOW)
 
     assert made.recorded[-1] == (NOW, Outcome.LATE)
+
+
+def test_the_next_moment_cancels_no_backfill(keeper, monkeypatch):
+    made = keeper(every(seconds=10, anchor=NOW), overlap="cancel")
+    old, past, ended = ActiveRun("old", "f", id=1), ActiveRun("past", "f", id=2, trigger="backfill"), []
+    monkeypatch.setattr(made._dispatcher, "live_of", lambda flow: [old])
+    monkeypatch.setattr(made._dispatcher, "active_of", lambda flow: [old, past], raising=False)
+    monkeypatch.setattr(made._dispatcher, "cancel", lambda uid, reason: ended.append(uid), raising=False)
+
+    made.due([DueMoment(1, NOW)])
+
+    assert (made.recorded, ended) == ([(NOW, Outcome.RAN)], ["old"])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tidemill.cli.documents import print_document
-from tidemill.cli.finding import broken_file, find_flow
+from tidemill.cli.finding import Record, broken_file, find_flow
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.reasons import Answer, about_broken_file, about_latest, about_moment
 from tidemill.cli.terminal import neutral, say
@@ -30,8 +30,12 @@ def command(invocation: Invocation, flow: str, at: str | None, as_json: bool) ->
     Every due moment ends in exactly one way, and this tells which and for what reason, in one sentence.
     """
     answer = _while_it_waits(invocation, _answer(invocation, flow, at))
+    made = None if answer.at is None else invocation.reader.backfilled(flow, answer.at)
+    if made is not None:
+        answer = _with_backfill(answer, made)
     if as_json:
-        print_document(answer.document(flow))
+        document = answer.document(flow)
+        print_document(document if made is None else {**document, "run": document["run"] or made["id"]})
     else:
         say(neutral(answer.sentence(flow)))
 
@@ -49,6 +53,12 @@ def _while_it_waits(invocation: Invocation, answer: Answer) -> Answer:
         return answer
     lead = answer.lead.replace("ran ", "was to run ", 1)
     return replace(answer, lead=lead, reason=f"{answer.reason}; it is {run['waiting']}")
+
+
+def _with_backfill(answer: Answer, made: Record) -> Answer:
+    """Name the run by which a backfill made up for the moment; what had become of the moment stays as it was."""
+    told = f"a backfill made the run {made['id']} for it ({made['state']})"
+    return replace(answer, reason=f"{answer.reason}; {told}" if answer.reason else told)
 
 
 def _answer(invocation: Invocation, name: str, at: str | None) -> Answer:

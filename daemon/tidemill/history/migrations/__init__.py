@@ -6,7 +6,7 @@ transaction. So there is one text for both ways, and Alembic is imported only wh
 
 from typing import Final
 
-VERSIONS: Final = ("0001", "0002", "0003", "0004")
+VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """The revision of each file in ``versions``, in order."""
 
 LATEST: Final = VERSIONS[-1]
