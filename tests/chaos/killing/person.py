@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import count
 from random import Random
@@ -36,7 +36,17 @@ class Deed(NamedTuple):
 class Person(threading.Thread):
     """Commands at random until told to stop; *strike* is called right after some answers."""
 
-    def __init__(self, stack: Stack, random: Random, number: int, strike: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        random: Random,
+        number: int,
+        strike: Callable[[], None],
+        *,
+        flows: Sequence[str] = BY_HAND,
+        rest: tuple[float, float] = (0.02, 0.5),
+        retry_within: float = 86_400.0,
+    ) -> None:
         super().__init__(daemon=True, name=f"person-{number}")
         self.deeds: list[Deed] = []
         self.refused = 0
@@ -48,10 +58,15 @@ class Person(threading.Thread):
         self._number = number
         self._tokens = count()
         self._strike = strike
+        self._flows = flows
+        self._rest = rest
+        """The least and the most seconds between two commands."""
+        self._retry_within = retry_within
+        """Seconds after its end in which a run is retried; none that may be on its way out of the history."""
 
     def run(self) -> None:
         """Be the thread."""
-        while not self.over.wait(self._random.uniform(0.02, 0.5)):
+        while not self.over.wait(self._random.uniform(*self._rest)):
             act = self._random.choices(
                 [self._run, self._retry, self._cancel, self._pause, self._run_by_cli], [60, 25, 8, 4, 3]
             )[0]
@@ -80,11 +95,11 @@ class Person(threading.Thread):
         return f"{self._number}-{next(self._tokens)}"
 
     def _run(self) -> None:
-        flow, token = self._random.choice(BY_HAND), self._token()
+        flow, token = self._random.choice(self._flows), self._token()
         self._do("run", flow, token, flow=flow, parameters={"token": token})
 
     def _run_by_cli(self) -> None:
-        flow, token = self._random.choice(BY_HAND), self._token()
+        flow, token = self._random.choice(self._flows), self._token()
         sent = time.time_ns() // 1000
         command = [sys.executable, "-P", "-m", "tidemill", "run", flow, "-p", f'token="{token}"']
         process = subprocess.Popen(
@@ -102,7 +117,8 @@ class Person(threading.Thread):
         self.deeds.append(Deed("run", flow, sent, answered, told, token))
 
     def _retry(self) -> None:
-        run = self._pick("finished_at IS NOT NULL AND state NOT IN ('completed') ORDER BY queued_at DESC LIMIT 60")
+        since = time.time_ns() // 1000 - round(self._retry_within * 1_000_000)
+        run = self._pick(f"finished_at > {since} AND state NOT IN ('completed') ORDER BY queued_at DESC LIMIT 60")
         if run is not None:
             self._do("retry", run, run=run)
 
