@@ -44,14 +44,16 @@ class Recovery:
         """Adopt the runs whose processes were made, and queue those that never got one.
 
         A journal, or the fork server's word, is the proof that a process was made; so a run that was ordered
-        in the instant of the crash is neither lost nor started twice.
+        in the instant of the crash is neither lost nor started twice. Of a run that is recorded to have begun a power
+        cut may have taken the journal.
         """
         processes = {live.run: ProcessName(live.pid, live.start_time, boot_id()) for live in living}
         adopted = queued = 0
         for stored, finished in left:
             run = _active(stored, finished)
             self._taken.append((run, stored.started_at))
-            if stored.uid in processes or self._dispatcher.journal_of(run).exists():
+            was_made = stored.uid in processes or stored.started_at is not None
+            if was_made or self._dispatcher.journal_of(run).exists():
                 self._adopt(run, stored, processes)
                 adopted += 1
             else:
