@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from tidemill.domain.addresses import with_driver
 from tidemill.domain.errors import HistoryError
 from tidemill.history.addresses import UNREADABLE_URL
 from tidemill.history.migrating import bring_up_to_date
+from tidemill.history.place import sync_folder
 from tidemill.history.problems import sentence
 
 PRAGMAS: Final = {
@@ -112,6 +114,10 @@ def _make_private(path: Path) -> None:
     """Make the file before SQLite does: for its owner alone, whatever the umask says. The WAL inherits it."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # The folders may be as new as the file, and a power cut that took the name of one would take the history.
+        for folder in path.absolute().parents:
+            with suppress(OSError):  # what may not be opened was made by somebody else
+                sync_folder(folder)
 
 
 def _sqlite_engine(url: URL, patience: float) -> Engine:

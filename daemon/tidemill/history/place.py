@@ -65,6 +65,8 @@ def put_back(connection: sqlite3.Connection, close: Callable[[], None], path: Pa
         close()
         for end in ENDS[1:]:
             path.with_name(path.name + end).unlink(missing_ok=True)
+        # A power cut must not leave the new file with the old one's log, which SQLite would fold into it.
+        sync_folder(path.parent)
         fresh.replace(path)
         sync_folder(path.parent)
     except (sqlite3.Error, OSError) as error:
@@ -101,6 +103,7 @@ def put_in_place(fresh: Path, path: Path, why: str) -> Path | None:
         # Without its history it would be taken for the new one's.
         path.with_name(f"{path.name}-wal").rename(aside.with_name(f"{aside.name}-wal"))
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    sync_folder(path.parent)  # for the same reason not even a power cut may turn the order around
     fresh.replace(path)
     sync_folder(path.parent)
     return aside if was_there else None

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ _PASSING: Final = frozenset(
     {"EIO", "ENOSPC", "EDQUOT", "EAGAIN", "EINTR", "ESTALE", "ETIMEDOUT", "EBUSY", "EMFILE", "ENFILE"}
 )
 """What a file system refuses now and may not in a moment."""
+_NAMED: Final[set[Path]] = set()
+"""Folders whose names this process has brought to the disk."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -35,7 +38,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def link_file(source: Path, path: Path) -> None:
-    """Let *path* be the same file as *source*, or a copy where the file system has no such thing. Raises Setback."""
+    """Let *path* be the same file as *source*, durably; a copy where the file system has no links. Raises Setback."""
     draft = _draft(path)
     try:
         _make_folder(path.parent)
@@ -47,10 +50,13 @@ def link_file(source: Path, path: Path) -> None:
                 import shutil
 
                 shutil.copyfile(source, draft)
+                with draft.open("rb") as copy:
+                    os.fdatasync(copy.fileno())
             draft.replace(path)
         finally:
             # Two names of one file are not replaced by each other, and both stay.
             draft.unlink(missing_ok=True)
+        _keep_name(path.parent)
     except OSError as error:
         raise setback(error) from error
 
@@ -72,12 +78,24 @@ def setback(error: OSError) -> Setback:
 
 
 def _make_folder(folder: Path) -> None:
+    """Make a folder, durably: a power cut that took its name would take all that is in it."""
+    made: list[Path] = []
+    above = folder
+    while not above.is_dir() and above != above.parent:
+        made.append(above)
+        above = above.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise Setback(
             f"{error.filename} is a file, or lies below one, and cannot be a folder", is_passing=False
         ) from None
+    if made or folder not in _NAMED:
+        # Another process may have made those above a moment ago, and not come to this yet.
+        for each in (*made, above, above.parent):
+            with suppress(PermissionError):  # who made it can
+                _keep_name(each.parent)
+        _NAMED.add(folder)
 
 
 def _draft(path: Path) -> Path:

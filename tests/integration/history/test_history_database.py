@@ -90,6 +90,18 @@ def test_a_new_history_is_what_alembic_would_make(lab):
     open_database(lab.address)
 
 
+def test_no_folder_above_a_new_history_can_be_lost_with_the_power(tmp_path, synced):
+    path = tmp_path / "lib" / "state" / "history.db"
+    path.parent.mkdir(parents=True)
+
+    open_database(path)
+
+    assert {path.parent, tmp_path / "lib", tmp_path} <= set(synced)
+    synced.clear()
+    open_database(path)
+    assert synced == []
+
+
 def test_every_version_has_its_file():
     files = sorted(path.stem for path in (migrating.FOLDER / "versions").glob("v*.py"))
 

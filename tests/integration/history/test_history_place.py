@@ -309,3 +309,23 @@ def test_a_reader_that_is_stopped_in_the_middle_holds_up_nobody_and_the_log_is_c
     recorder.aside(lambda pen: pen.tidy())
     assert log.stat().st_size == 0
     assert len(uids(path)) == 201
+
+
+def test_the_old_log_is_gone_for_good_before_the_new_file_has_the_name(recorder, path, synced):
+    add(recorder, "a000000000")
+    path.unlink()
+
+    add(recorder, "b000000000")
+
+    named = synced.index(Path(f"{path} gets its name"))
+    assert path.parent in synced[:named]
+    assert path.parent in synced[named:]
+
+
+def test_a_log_is_beside_for_good_before_another_history_has_its_place(path, synced, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.touch()
+
+    place.put_in_place(fresh, path, "damaged")
+
+    assert synced[-3:] == [path.parent, Path(f"{path} gets its name"), path.parent]

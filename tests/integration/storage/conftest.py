@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from result_servers import AzureServer, GcsServer, PostgresServer, S3Server, point_to
+from sync_spy import synced
 from tidemill.storage.places import ResultPlace
+
+__all__ = ["synced"]
 
 
 @pytest.fixture

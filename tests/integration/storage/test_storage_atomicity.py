@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 from result_servers import point_to
+from tidemill.storage import files
 from tidemill.storage.cloud import CloudResult
+from tidemill.storage.files import link_file, write_file
 from tidemill.storage.local import LocalResult
 
 SOURCE = Path(__file__).parents[3] / "daemon"
@@ -75,3 +77,26 @@ def test_a_killed_process_leaves_the_old_object_or_the_new_one(clouds, place, mo
 
         value = handler.read(info)
         assert value in ("old", "a" * 20_000_000, "b" * 15_000_000)
+
+
+def test_no_folder_on_the_way_to_a_result_can_be_lost_with_the_power(synced, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_NAMED", set())
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / "ab" / "abc" / "0-load.json"
+
+    write_file(path, b"[]")
+
+    assert {tmp_path, tmp_path / "results", tmp_path / "results" / "ab", path.parent} <= set(synced)
+    synced.clear()
+    write_file(path.with_name("1-load.json"), b"[]")
+    assert synced == [Path(f"{path.parent}/1-load.json gets its name"), path.parent]
+
+
+def test_a_second_name_of_a_result_is_as_durable_as_the_first(synced, tmp_path):
+    write_file(tmp_path / "one" / "result", b"[]")
+    synced.clear()
+
+    link_file(tmp_path / "one" / "result", tmp_path / "two" / "result")
+
+    assert synced[-1] == tmp_path / "two"
+    assert tmp_path in synced
