@@ -7,7 +7,7 @@ user code put there cannot lead anywhere else.
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,17 @@ def remove_run_files(paths: StatePaths, uid: str) -> int:
     What is not there is no error: it may be the second time. Raises OSError where something cannot be removed.
     """
     return _over_run(paths, uid, _remove_file, _remove_tree)
+
+
+def sync_removals(paths: StatePaths, uids: Iterable[str]) -> None:
+    """Make the removal of these runs' journals durable: one that a power cut brought back would bring back its run.
+
+    Raises OSError.
+    """
+    for folder in {paths.journal(uid).parent for uid in uids if is_run_id(uid)}:
+        with opened(folder) as handle:
+            if handle is not None:
+                os.fsync(handle)
 
 
 def size_of_run(paths: StatePaths, uid: str) -> int:

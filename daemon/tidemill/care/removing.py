@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from tidemill.cache.sweeping import Swept, sweep
-from tidemill.care.footprint import remove_run_files
+from tidemill.care.footprint import remove_run_files, sync_removals
 from tidemill.config.paths import StatePaths
 from tidemill.history.reading import Reading
 from tidemill.history.retention import EndedRun, history_size
@@ -181,6 +181,7 @@ class Removing:
 
     def _remove_files(self, uids: Sequence[str]) -> int:
         freed = 0
+        gone = []
         for uid in uids:
             try:
                 freed += remove_run_files(self._paths, uid)
@@ -188,7 +189,13 @@ class Removing:
                 # Its note stays, and with it the next pruning's try.
                 _LOG.error("the files of the removed run %s cannot be removed: %s", uid, error)
             else:
-                self._settled.append(uid)
+                gone.append(uid)
+        try:
+            sync_removals(self._paths, gone)
+        except OSError as error:
+            _LOG.error("the next pruning looks at the files of %d removed runs again: %s", len(gone), error)
+        else:
+            self._settled += gone
         return freed
 
     def _write(self, work: "Callable[[Writer, Callable[[], bool]], T]") -> T:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tidemill.care.footprint import remove_run_files
+from tidemill.care.footprint import remove_run_files, sync_removals
 from tidemill.care.mending import Mending, is_damaged
 from tidemill.care.walking import walk
 from tidemill.config.paths import StatePaths
@@ -125,6 +125,7 @@ def _remove_leftovers(recorder: Recorder, database: Database, paths: StatePaths)
             pass
         uids.append(half[1])
     freed = sum(remove_run_files(paths, uid) for uid in uids)
+    sync_removals(paths, uids)
     recorder.call(lambda writer: writer.forget_removals(uids))
     count, young = len(uids), (time.time() - GRACE) * 1e6
     with closing(open_reading(_address(database))) as reading:

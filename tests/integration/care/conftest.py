@@ -2,5 +2,6 @@
 
 from care_lab import world
 from history_lab import lab, postgresql, sqlite_lab
+from sync_spy import synced
 
-__all__ = ["lab", "postgresql", "sqlite_lab", "world"]
+__all__ = ["lab", "postgresql", "sqlite_lab", "synced", "world"]

@@ -19,6 +19,7 @@ from tidemill.domain.results import ResultInfo
 from tidemill.domain.schedules import ScheduleSpec
 from tidemill.domain.states import State
 from tidemill.history.records import NewOccurrence, NewRun
+from tidemill.history.removing import RemovalWriting
 
 
 def test_what_is_too_old_goes_with_its_files_and_the_rest_stays(world):
@@ -34,6 +35,18 @@ def test_what_is_too_old_goes_with_its_files_and_the_rest_stays(world):
     assert len(world.files("b000000000")) == 3
     assert report.freed > 5000
     assert world.lab.write(lambda w: w.load_removals()) == ([], [])
+
+
+def test_no_power_cut_brings_back_what_is_noted_as_gone(world, synced, monkeypatch):
+    order = []
+    forget = RemovalWriting.forget_removals
+    monkeypatch.setattr(RemovalWriting, "forget_removals", lambda *args: order.extend(synced) or forget(*args))
+    world.run("a000000000", age=31)
+    world.run("b000000000", age=1)
+
+    world.prune(keep_for=30 * DAY)
+
+    assert world.paths.journal("a000000000").parent in order
 
 
 def test_failed_runs_are_kept_longer(world):
