@@ -38,9 +38,12 @@ _decode = msgspec.json.Decoder(ProcessExit).decode
 
 def append_exit(path: Path | str, ended: ProcessExit) -> None:
     """Write one exit; opened each time, for the file may have been set aside."""
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, _encode(ended) + b"\n")
+        size = os.fstat(fd).st_size
+        # A power cut may have torn the last line, which must not swallow this one.
+        is_torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        os.write(fd, b"\n" * is_torn + _encode(ended) + b"\n")
         if os.fstat(fd).st_size > SIZE_LIMIT:
             Path(path).replace(_older(path))
     finally:

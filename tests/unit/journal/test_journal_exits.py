@@ -38,6 +38,16 @@ def test_an_unfinished_line_waits_and_a_damaged_one_is_passed_over(tmp_path):
     assert read_exits(path) == [FIRST, SECOND]
 
 
+def test_a_line_that_a_power_cut_has_torn_swallows_no_other(tmp_path):
+    path = tmp_path / "exits"
+    append_exit(path, FIRST)
+    with path.open("ab") as file:
+        file.write(b'["p5h000')
+    append_exit(path, SECOND)
+    append_exit(path, THIRD)
+    assert read_exits(path) == [FIRST, SECOND, THIRD]
+
+
 def test_a_large_file_is_set_aside_and_what_it_holds_is_still_found(tmp_path, monkeypatch):
     path = tmp_path / "exits"
     monkeypatch.setattr(exits, "SIZE_LIMIT", 50)
