@@ -33,7 +33,9 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         # One process a run, whoever was killed between order and answer: the journal admits the first alone.
         journal_fd = _open(order.journal, os.O_RDWR | os.O_EXCL)
         if order.purpose == CRASH_HOOKS:
-            _sync_folder(order.journal)  # so that not even a power cut lets them be called again
+            # So that not even a power cut lets them be called again; the folder may be as new as its name.
+            _sync_folder(order.journal)
+            _sync_folder(os.path.dirname(order.journal))  # noqa: PTH120
     except (OSError, ValueError) as error:
         _refuse(order, client, error, taken=isinstance(error, FileExistsError))
     try:
