@@ -1,0 +1,82 @@
+"""Which errors a call can meet, and how long they last."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from chaos.failing.points import Point, point_of
+from chaos.tracing.calls import Call
+
+_OPENS: Final = ("open", "openat", "openat2", "creat")
+_WRITES: Final = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "truncate", "fallocate")
+_SYNCS: Final = ("fsync", "fdatasync", "sync_file_range", "msync")
+_MAKES: Final = (
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mkdir",
+    "mkdirat",
+    "bind",
+)
+_CHANGES: Final = (
+    "unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "fchownat", "lchown",
+    "utimensat",
+)  # fmt: skip
+
+ERRORS: Final = {
+    **dict.fromkeys(_OPENS, ("ENOSPC", "EIO", "EROFS", "EMFILE")),
+    **dict.fromkeys(_WRITES, ("ENOSPC", "EIO")),
+    **dict.fromkeys(_SYNCS, ("EIO", "ENOSPC")),
+    **dict.fromkeys(_MAKES, ("ENOSPC", "EIO", "EROFS")),
+    **dict.fromkeys(_CHANGES, ("EIO", "EROFS")),
+}
+"""What each call can be answered with."""
+
+MANNERS: Final = ("once", "process 1", "process 3", "everybody 1", "everybody 3")
+"""Once; or from then on whatever the process, or anybody, tries of that kind, for so many seconds."""
+
+
+class Fault(NamedTuple):
+    """An error at a point."""
+
+    variant: str
+    point: Point
+    error: str
+    manner: str
+
+    def __str__(self) -> str:
+        return f"{self.variant}: {self.point}: {self.error}: {self.manner}"
+
+    @property
+    def errno(self) -> int:
+        """Return its number."""
+        return int(getattr(errno, self.error))
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it lasts; nothing for one call alone."""
+        return 0.0 if self.manner == "once" else float(self.manner.split()[1])
+
+
+def fault_of(text: str) -> Fault:
+    """Read a fault as ``str`` writes it."""
+    variant, point, error, manner = text.split(": ")
+    return Fault(variant, point_of(point), error, manner)
+
+
+def meets(error: str, call: Call) -> bool:
+    """Tell whether a disk that is in this state answers *call* with *error*."""
+    if error == "EROFS":
+        return call.name not in _SYNCS
+    if error == "ENOSPC" and call.name in _OPENS:  # what is there can be opened
+        return bool(_flags(call) & os.O_CREAT) and call.path is not None and not Path(call.path).exists()
+    return error in ERRORS.get(call.name, ())
+
+
+def _flags(call: Call) -> int:
+    return call.args[1] if call.name == "open" else call.args[2]

@@ -1,0 +1,91 @@
+"""A disk that fails under the real stack, for a few seconds; ``make ioerrors`` walks through all of it."""
+
+import errno
+
+import pytest
+
+from chaos.failing.acknowledging import Order
+from chaos.failing.faults import MANNERS, Fault, fault_of, meets
+from chaos.failing.points import Counting, Point
+from chaos.failing.walking import all_faults, all_points
+from chaos.io_errors import command, walk
+from chaos.tracing.calls import Call
+from chaos.tracing.tracer import why_not
+
+REASON = why_not()
+traced = pytest.mark.skipif(REASON is not None, reason=f"no disk can be made to fail under the stack: {REASON}")
+
+
+@traced
+def test_a_failing_disk_does_no_harm(tmp_path):
+    points = all_points(tmp_path, ["fresh"])
+    assert len(points["fresh"]) > 300
+    assert {point.role for point in points["fresh"]} >= {"daemon", "forkserver", "run", "inspection"}
+    faults = all_faults(points, seed=1)
+    lasting = next(fault for fault in faults if fault.point.role == "daemon" and fault.manner == "everybody 1")
+
+    result = walk([lasting, faults[0]], tmp_path)
+
+    assert result["violations"] == []
+    assert result["points"] == 2
+    assert result["refused"]
+
+
+def call(name, path, data=b"", result=0, role="daemon"):
+    return Call(0, 1, 1, role, name, (0, 0, 0), path, None, data, result)
+
+
+WRITTEN = call("pwrite64", "/s/state/history.db-wal", b"..abc1234567..", 14)
+SYNCED = call("fdatasync", "/s/state/history.db-wal")
+SYNC_FAILED = SYNCED._replace(result=-errno.EIO)
+ANSWERED = call("sendto", "socket:[1]", b'{"ok":{"run":"abc1234567"}}', 27)
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_early"),
+    [
+        ((WRITTEN, SYNCED, ANSWERED), False),
+        ((WRITTEN, ANSWERED, SYNCED), True),
+        ((SYNCED, ANSWERED, WRITTEN), True),
+        ((WRITTEN, SYNC_FAILED, SYNCED, ANSWERED), True),
+        ((WRITTEN, SYNC_FAILED, WRITTEN, SYNCED, ANSWERED), False),
+        ((WRITTEN._replace(result=-errno.ENOSPC), SYNCED, ANSWERED), True),
+    ],
+)
+def test_an_answer_before_its_row_is_on_the_disk_is_found_out(calls, is_early):
+    order = Order()
+    for each in calls:
+        order.seen(each)
+
+    assert bool(list(order.too_early(["abc1234567"]))) == is_early
+
+
+def test_a_call_is_the_same_point_whatever_ids_it_bears(tmp_path):
+    counting = Counting(tmp_path)
+    journals = [
+        call("write", f"{tmp_path}/state/journals/{run[:2]}/{run}.journal") for run in ("abc1234567", "zyx7654321")
+    ]
+
+    assert [counting.name(each) for each in journals] == [
+        Point("daemon", "write", "state/journals/??/*.journal", number) for number in (1, 2)
+    ]
+    assert counting.name(call("write", f"{tmp_path}/ledger")) is None
+    assert counting.name(call("write", "/tmp/state/x")) is None
+
+
+def test_a_fault_is_read_as_it_is_written():
+    for manner in MANNERS:
+        fault = Fault("fresh", Point("daemon", "write", "state/daemon.new", 2), "EIO", manner)
+        assert fault_of(str(fault)) == fault
+        assert str(fault) in command(fault)
+
+
+def test_a_full_disk_takes_nothing_new_and_lets_what_is_there_be_opened(tmp_path):
+    opening = call("openat", str(tmp_path / "there"))._replace(args=(0, 0, 0o102))
+    assert meets("ENOSPC", opening)
+    (tmp_path / "there").touch()
+    assert not meets("ENOSPC", opening)
+    assert meets("ENOSPC", call("pwrite64", "x"))
+    assert not meets("ENOSPC", call("unlink", "x"))
+    assert meets("EROFS", call("unlink", "x"))
+    assert not meets("EROFS", call("fsync", "x"))
