@@ -16,7 +16,7 @@ from tidemill.control.client import ControlClient
 from tidemill.control.connections import Manners
 from tidemill.control.protocol import LARGEST, PROTOCOL, Frames, pack
 from tidemill.control.server import ControlServer
-from tidemill.domain.errors import DaemonNotRunning, NotFound, Refused, TidemillError
+from tidemill.domain.errors import DaemonNotRunning, NotFound, Refused, StateDirectoryError, TidemillError
 
 HELLO = pack({"protocol": PROTOCOL})
 
@@ -323,6 +323,26 @@ def test_a_socket_that_somebody_removed_is_made_again(listen):
 
     with ControlClient(listening.path) as client:
         assert client.request("echo")
+
+
+def test_a_socket_that_cannot_be_made_again_yet_is_made_at_a_later_look(listen):
+    listening = listen({"echo": echo})
+    listening.path.unlink()
+    listening.path.mkdir()  # which can neither be unlinked nor bound to
+
+    listening.call(listening.server.ensure_reachable())
+    listening.path.rmdir()
+    listening.call(listening.server.ensure_reachable())
+
+    with ControlClient(listening.path) as client:
+        assert client.request("echo")
+
+
+def test_a_socket_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "control.sock").mkdir()
+
+    with pytest.raises(StateDirectoryError, match=r"control\.sock cannot be made \(Is a directory\)"):
+        asyncio.run(ControlServer(tmp_path / "control.sock", {}).start())
 
 
 def test_a_state_directory_with_a_long_path_works(listen, tmp_path):

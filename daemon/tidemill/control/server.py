@@ -12,6 +12,7 @@ from typing import Final
 from tidemill.control.address import address
 from tidemill.control.connections import Connection, Manners
 from tidemill.control.requests import Handler
+from tidemill.domain.errors import StateDirectoryError
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +62,28 @@ class ControlServer:
     async def ensure_reachable(self) -> None:
         """Listen anew where somebody removed or replaced the socket's file; cheap, for a heartbeat."""
         if self._server is not None and not self._is_ours():
-            log.warning("the control socket %s was removed; made again", self._path)
             self._server.close()
-            await self.start()
+            try:
+                await self.start()
+            except StateDirectoryError as error:  # the next look tries again
+                log.error("the control socket was removed, and cannot be made again yet: %s", error)
+            else:
+                log.warning("the control socket %s was removed; made again", self._path)
 
     def _make_connection(self) -> Connection:
         return Connection(self._handlers, self._allow_uids, self._version, self._manners, self._connections)
 
     def _bind(self) -> socket.socket:
         """Bind with the mode set before anybody can connect: until listen() the kernel refuses them."""
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+            return self._bound()
+        except OSError as error:
+            raise StateDirectoryError(
+                f"the control socket {self._path} cannot be made ({error.strerror}); see to the disk that holds it"
+            ) from error
+
+    def _bound(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             with address(self._path) as name:

@@ -50,16 +50,19 @@ def main(arguments: Sequence[str]) -> None:
     kinship.become_subreaper()
     os.chdir("/")
     spares = int(options.get("spares", SPARES))
-    server = Forkserver(
-        Path(options["socket"]),
-        Path(options["exits"]),
-        run_entry,
-        inspection_entry,
-        fingerprint=options.get("fingerprint", ""),
-        problems=tuple(problems),
-        idle=float(options.get("idle", "60")),
-        spares=spares,
-    )
+    try:
+        server = Forkserver(
+            Path(options["socket"]),
+            Path(options["exits"]),
+            run_entry,
+            inspection_entry,
+            fingerprint=options.get("fingerprint", ""),
+            problems=tuple(problems),
+            idle=float(options.get("idle", "60")),
+            spares=spares,
+        )
+    except OSError as error:
+        raise SystemExit(f"forkserver: the socket {options['socket']} cannot be made: {error.strerror}") from None
     gc.collect()
     gc.disable()
     gc.freeze()

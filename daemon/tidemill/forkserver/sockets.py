@@ -13,19 +13,24 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 def listen(path: Path) -> socket.socket:
-    """Take the place of whatever socket stood at *path*, in one step, and listen there."""
+    """Take the place of whatever socket stood at *path*, in one step, and listen there. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.setblocking(False)
     own = path.with_name(f".{path.name}.{os.getpid()}")
-    own.unlink(missing_ok=True)
     previous = os.umask(0o177)
     try:
+        own.unlink(missing_ok=True)
         with _short(own) as address:
             listener.bind(address)
+        listener.listen(_BACKLOG)
+        own.rename(path)
+    except OSError:
+        listener.close()
+        with suppress(OSError):
+            own.unlink()
+        raise
     finally:
         os.umask(previous)
-    listener.listen(_BACKLOG)
-    own.rename(path)
     return listener
 
 

@@ -35,10 +35,7 @@ def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
         probe.touch(mode=0o600)
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise StateDirectoryError(
-            f"the state directory {paths.root} cannot be written ({error.strerror}); "
-            "change its owner or permissions, or choose another with --state"
-        ) from error
+        raise _unwritable(paths, error) from error
 
 
 class StateLock:
@@ -67,7 +64,10 @@ class StateLock:
             return False
 
     def __enter__(self) -> Self:
-        fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self._paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(self._paths, error) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,8 +79,11 @@ class StateLock:
     def write_pid(self) -> None:
         """Write the pid of this process, whole or not at all."""
         fresh = self._paths.pid_file.with_suffix(".new")
-        fresh.write_text(f"{os.getpid()}\n")
-        fresh.replace(self._paths.pid_file)
+        try:
+            fresh.write_text(f"{os.getpid()}\n")
+            fresh.replace(self._paths.pid_file)
+        except OSError as error:
+            raise _unwritable(self._paths, error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,6 +94,13 @@ class StateLock:
                     self._paths.pid_file.unlink()
             os.close(self._fd)
             self._fd = None
+
+
+def _unwritable(paths: StatePaths, error: OSError) -> StateDirectoryError:
+    return StateDirectoryError(
+        f"the state directory {paths.root} cannot be written ({error.strerror}); make room there, "
+        "change its owner or permissions, or choose another with --state"
+    )
 
 
 def _holder(path: Path) -> int | None:

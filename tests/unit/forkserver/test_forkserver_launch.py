@@ -68,6 +68,16 @@ def test_a_new_server_takes_the_place_and_the_old_one_leaves_it_alone(tmp_path):
     new.close()
 
 
+def test_a_place_that_cannot_be_taken_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "s"
+    path.mkdir()
+
+    with pytest.raises(OSError, match="Is a directory"):
+        sockets.listen(path)
+
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_peer_is_known(tmp_path):
     path = tmp_path / "s"
     listener = sockets.listen(path)

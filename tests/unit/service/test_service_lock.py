@@ -84,3 +84,12 @@ def test_a_file_system_that_went_read_only_does_not_keep_it_from_ending(paths, m
     assert read_pid(paths.pid_file) == os.getpid()
     with StateLock(paths):
         assert paths.lock.exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "daemon.new"])
+def test_a_disk_that_refuses_the_lock_or_the_pid_is_told_in_a_sentence(paths, name):
+    (paths.root / name).mkdir()  # which nobody can open for writing
+
+    told = r"state cannot be written \(Is a directory\); make room there"
+    with pytest.raises(StateDirectoryError, match=told), StateLock(paths) as lock:
+        lock.write_pid()
