@@ -1,4 +1,4 @@
-"""What the reference run begins with: nothing, a history one version older, or what killed processes have left."""
+"""What the reference run begins with: nothing, a history of an older version, or what killed processes have left."""
 
 import os
 import signal
@@ -12,7 +12,8 @@ from chaos.reference_run.telling import Teller
 
 VARIANTS: Final = ("fresh", "migration", "recovery", "shutdown")
 
-_ONE_VERSION_BACK: Final = """
+_BACK: Final = """
+DROP INDEX backfills;
 DROP INDEX runs_ended;
 DROP TABLE removals;
 UPDATE alembic_version SET version_num = '0003';
@@ -23,7 +24,7 @@ def prepare(folder: Path, variant: str = "fresh") -> ReferenceStack:
     """Make the state directory that the story begins with, in *folder*, which is there and empty; nobody is watched.
 
     *fresh* begins with nothing, and *shutdown* too: its story ends by a stop that waits for the runs. *migration*: a
-    history with runs, one version of the schema older. *recovery*: a daemon and one run were killed, another run
+    history with runs, two versions of the schema older. *recovery*: a daemon and one run were killed, another run
     lives, a third waits for nothing but a daemon.
     """
     stack = ReferenceStack(folder, variant)
@@ -40,12 +41,12 @@ def prepare(folder: Path, variant: str = "fresh") -> ReferenceStack:
 
 
 def _have_ended(stack: ReferenceStack, teller: Teller) -> None:
-    """Let a run end, stop, and take from the history what its newest version has brought."""
+    """Let a run end, stop, and take from the history what its newest versions have brought."""
     run = teller.do("run", "graph", flow="graph")
     teller.until(lambda: teller.has_ended(run), "the run ends")
     teller.stop()
     with closing(sqlite3.connect(stack.state / "history.db")) as history:
-        history.executescript(_ONE_VERSION_BACK)
+        history.executescript(_BACK)
 
 
 def _leave_behind(stack: ReferenceStack, teller: Teller) -> None:
