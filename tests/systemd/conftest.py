@@ -1,12 +1,13 @@
-"""What the checks of the units share: the units as they are shipped, and copies that can be verified anywhere."""
+"""What the checks of the units share: the units as shipped, copies to verify anywhere, a machine that has one."""
 
 from pathlib import Path
 
 import pytest
 
-from systemd_machine import why_not_here
+from systemd_machine import Machine, why_not_here
 
-collect_ignore = ["test_systemd_real.py"] if why_not_here() else []
+ON_A_MACHINE = ("test_systemd_real.py", "test_systemd_survival.py")
+collect_ignore = [*ON_A_MACHINE] if why_not_here() else []
 SHIPPED = Path(__file__).parents[2] / "systemd"
 PROGRAMS = ("/opt/tidemill/bin/tidemill", "%h/.local/bin/tidemill")
 
@@ -28,3 +29,23 @@ def copy_of(tmp_path):
         return path
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def machine():
+    with Machine() as installed:
+        yield installed
+
+
+@pytest.fixture
+def service(machine):
+    """The service, started and with no memory of earlier tests."""
+    machine.systemctl("stop", "tidemill")
+    machine.systemctl("reset-failed", "tidemill", check=False)
+    machine.systemctl("start", "tidemill")
+    yield machine
+    for gate in ("started", "go"):
+        machine.gate(gate).unlink(missing_ok=True)
+    for name in ("watchdog", "end-runs", "patience", "scarce"):
+        machine.drop_in(name, None)
+    machine.show_journal()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from systemd.conftest import ON_A_MACHINE
 from systemd_machine import why_not_here
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def test_the_unit_under_a_booted_systemd(tmp_path):
     # The laboratory has a /tmp of its own, so what lies in this clone is named by where it is shown there.
     venv = Path(sys.prefix)
     venv = Path("/src") / venv.relative_to(ROOT) if venv.is_relative_to(ROOT) else venv
-    inner = "/src/tests/systemd/test_systemd_real.py"
+    inner = [f"/src/tests/systemd/{name}" for name in ON_A_MACHINE]
     pytest_inside = [
         str(venv / "bin" / "python"),
         "-P",
@@ -37,7 +38,7 @@ def test_the_unit_under_a_booted_systemd(tmp_path):
         "--durations=0",
         "-p",
         "no:cacheprovider",
-        inner,
+        *inner,
     ]
     settings = ["env", "TIDEMILL_LAB_INSIDE=1", f"TIDEMILL_LAB_VENV={venv}"]
     done = subprocess.run(

@@ -6,25 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from systemd_machine import SOURCE, Machine
-
-
-@pytest.fixture(scope="module")
-def machine():
-    with Machine() as installed:
-        yield installed
-
-
-@pytest.fixture
-def service(machine):
-    """The service, started and with no memory of earlier tests."""
-    machine.systemctl("stop", "tidemill")
-    machine.systemctl("reset-failed", "tidemill", check=False)
-    machine.systemctl("start", "tidemill")
-    yield machine
-    for gate in ("started", "go"):
-        machine.gate(gate).unlink(missing_ok=True)
-    machine.show_journal()
+from systemd_machine import SOURCE
 
 
 def test_start_returns_when_runs_can_be_asked_for(service):

@@ -1,6 +1,8 @@
 """Whether a process is alive, never mistaken for a later one that was given its pid."""
 
+import fcntl
 import os
+import struct
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,10 @@ from typing import Final
 from tidemill.domain.runs import ProcessName
 
 _DEAD: Final = frozenset({"Z", "X", "x"})
+_INFO: Final = struct.Struct("=Q52xi")
+"""The kernel's ``struct pidfd_info`` in its first size: what is asked for, or known, and the status at its end."""
+_GET_INFO: Final = 0xC040FF0B
+_EXIT: Final = 1 << 3
 
 
 @cache
@@ -47,7 +53,7 @@ def is_alive(process: ProcessName) -> bool:
 
 
 def open_process(process: ProcessName) -> int | None:
-    """Open a pidfd of exactly this process; None when it does not live.
+    """Open a pidfd of exactly this process; None when it is gone, reaped and all.
 
     It is readable when the process has ended, and signals sent through it can reach no other.
     """
@@ -58,11 +64,31 @@ def open_process(process: ProcessName) -> int | None:
     except (OSError, ValueError):
         return None
     # Checked after it was opened: from here on the pid cannot be given to another process unseen.
-    if start_time(process.pid) == process.start_time:
+    if birth(process.pid) == process.start_time:
         return pidfd
     with suppress(OSError):
         os.close(pidfd)
     return None
+
+
+def exit_status(process: ProcessName, pidfd: int) -> int | None:
+    """Return how *process* ended: its exit code; the number of the signal that killed it, negative; None if unknown.
+
+    Be it whose child it was: until it is reaped its stat file tells (a 0 there may be a secret), and from Linux 6.15 on
+    the kernel tells it after that to whoever holds a *pidfd* of it.
+    """
+    answer = bytearray(_INFO.pack(_EXIT, 0))
+    try:
+        fcntl.ioctl(pidfd, _GET_INFO, answer)
+        known, status = _INFO.unpack(answer)
+    except OSError:
+        known, status = 0, 0
+    if known & _EXIT:
+        return os.waitstatus_to_exitcode(status)
+    fields = _stat(process.pid)
+    if fields is None or fields[0] not in _DEAD or int(fields[19]) != process.start_time:
+        return None
+    return os.waitstatus_to_exitcode(int(fields[49])) or None
 
 
 def _stat(pid: int) -> list[str] | None:

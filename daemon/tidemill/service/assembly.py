@@ -58,7 +58,7 @@ DUE_AT_ONCE = 20
 """Moments judged in one piece: a command may come between two of them."""
 READY_STEP = 0.005
 MORE_TIME = 60.0
-"""Seconds that systemd is asked for, again and again, while a lost history is made anew."""
+"""Seconds that systemd is asked for, again and again, while a lost history is made anew or live runs are waited for."""
 RECORDING = 10.0
 """Seconds that what is queued has, at the end, to be recorded."""
 AT_ONCE = 0.5
@@ -91,7 +91,7 @@ async def serve(
         settings.places.database_url or paths.database,
         paths,
         is_suspect=mendings.is_wanted,
-        alive=lambda: notifier.still_starting(MORE_TIME),
+        alive=lambda: notifier.take_longer(MORE_TIME),
     )
     mendings.is_wanted = False
     recorder = Recorder(database, lambda facts: inbox.put(observe, facts))
@@ -247,9 +247,8 @@ async def serve(
             on_ready()
             log.info("serving %d flows from %s; state in %s", len(roster), flows_dir, paths.root)
         await daemon.stopping.wait()
-        notifier.stopping("stopping")
         log.info("stopping")
-        await _wind_down(daemon, dispatcher, clock, catalog, settings)
+        await _wind_down(daemon, dispatcher, clock, notifier, settings)
     except asyncio.CancelledError:
         if not mendings.is_wanted:
             raise
@@ -273,7 +272,7 @@ async def serve(
 
 
 async def _wind_down(
-    daemon: Daemon, dispatcher: Dispatcher, clock: Clock, catalog: Catalog, settings: Settings
+    daemon: Daemon, dispatcher: Dispatcher, clock: Clock, notifier: Notifier, settings: Settings
 ) -> None:
     """Start nothing more, and wait for live runs as far as that was asked for."""
     clock.stop()
@@ -285,7 +284,9 @@ async def _wind_down(
             dispatcher.cancel(run.uid, "the daemon was stopped, and told to cancel what runs")
     loop = asyncio.get_running_loop()
     grace = settings.dispatch.cancel_grace * 2 if request.cancel else settings.dispatch.stop_grace
-    deadline = loop.time() + grace
+    deadline, asked = loop.time() + grace, float("-inf")
+    if not request.drain:  # else systemd's patience and ours are as long as the runs are, and stopping ends the drain
+        notifier.stopping("stopping")
     while dispatcher.live_runs and not request.at_once and (request.drain or loop.time() < deadline):
         await asyncio.sleep(DRAIN_STEP)
 
@@ -293,4 +294,8 @@ async def _wind_down(
 async def _until_set(ready: threading.Event, stopping: asyncio.Event) -> None:
     """Wait for the first load of the flows, however long it takes, unless the daemon is asked to stop."""
     while not ready.is_set() and not stopping.is_set():
+        if not request.drain and loop.time() - asked > MORE_TIME / 3:
+            asked = loop.time()
+            notifier.take_longer(MORE_TIME)
         await asyncio.sleep(READY_STEP)
+    notifier.stopping("stopping")

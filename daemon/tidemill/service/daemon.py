@@ -242,3 +242,5 @@ class Daemon:
         if broken:
             text += f", {broken} broken files"
         return f"{text}; {self._recorder.problem}" if self._recorder.problem else text
+        if self.stop_request is not None and self.stop_request.drain:
+            text = f"draining, and starting nothing more: {text}"

@@ -28,8 +28,8 @@ class Notifier:
         """Set the line that ``systemctl status`` shows."""
         self._send(f"STATUS={text}")
 
-    def still_starting(self, seconds: float) -> None:
-        """Ask for so many more seconds until it is ready."""
+    def take_longer(self, seconds: float) -> None:
+        """Ask for so many more seconds from now on, until it is ready or has ended."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
     def stopping(self, status: str) -> None:

@@ -1,4 +1,4 @@
-"""Watching run processes whose fork server cannot tell their exit: adopted ones, and orphans of a dead server."""
+"""Watching run processes whose fork server may not tell their exit: adopted ones, and orphans of a dead server."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from tidemill.config.paths import StatePaths
 from tidemill.dispatcher.runs import ActiveRun
 from tidemill.forkserver import kinship
 from tidemill.journal.exits import find_exit
-from tidemill.journal.processes import open_process
+from tidemill.journal.processes import exit_status, open_process
 from tidemill.service.processes import process_of
 
 LOOKS = (0.1, 0.2, 0.4, 0.8)
@@ -18,7 +18,7 @@ LOOKS = (0.1, 0.2, 0.4, 0.8)
 
 
 class ExitWatch:
-    """Learns of ends by pidfd, and of their status from whoever reaped the process."""
+    """Learns of ends by pidfd, and of their status from the kernel or from whoever reaped the process."""
 
     def __init__(self, paths: StatePaths, on_exited: Callable[[str, int | None], None]) -> None:
         self._paths = paths
@@ -67,28 +67,40 @@ class ExitWatch:
 
     def _ended(self, run: ActiveRun, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        del self._pidfds[run.uid]
         status = _reap(pidfd, run)
-        os.close(pidfd)
         if status is None:
             self._look_up(run, LOOKS)
         else:
             self._tell(run, status)
 
     def _look_up(self, run: ActiveRun, looks: tuple[float, ...]) -> None:
-        """Ask the exits journal, again and again for a while: the reaper writes after the process has died."""
+        """Ask the kernel and the exits journal, again and again for a while: both know it once somebody has reaped."""
         if self._is_closed or run.gone:
-            self._watched.pop(run.uid, None)
+            self._forget(run)
             return
-        found = find_exit(self._paths.exits, run.uid, run.process)
-        if found is not None or not looks:
-            self._tell(run, None if found is None else found.status)
+        status = self._learn(run)
+        if status is not None or not looks:
+            self._tell(run, status)
         else:
             asyncio.get_running_loop().call_later(looks[0], self._look_up, run, looks[1:])
 
+    def _learn(self, run: ActiveRun) -> int | None:
+        pidfd = self._pidfds.get(run.uid)
+        status = None if pidfd is None or run.process is None else exit_status(run.process, pidfd)
+        if status is not None:
+            return status
+        found = find_exit(self._paths.exits, run.uid, run.process)
+        return None if found is None else found.status
+
     def _tell(self, run: ActiveRun, status: int | None) -> None:
-        self._watched.pop(run.uid, None)
+        self._forget(run)
         self._on_exited(run.uid, status)
+
+    def _forget(self, run: ActiveRun) -> None:
+        self._watched.pop(run.uid, None)
+        pidfd = self._pidfds.pop(run.uid, None)
+        if pidfd is not None:
+            os.close(pidfd)
 
 
 def _reap(pidfd: int, run: ActiveRun) -> int | None:

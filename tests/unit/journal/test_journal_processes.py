@@ -1,18 +1,34 @@
 import os
+import platform
 import select
+import signal
+
+import pytest
 
 from tidemill.domain.runs import ProcessName
-from tidemill.journal.processes import birth, boot_id, is_alive, name_process, open_process, parent, start_time
+from tidemill.journal import processes
+from tidemill.journal.processes import (
+    birth,
+    boot_id,
+    exit_status,
+    is_alive,
+    name_process,
+    open_process,
+    parent,
+    start_time,
+)
+
+KERNEL = tuple(int(part) for part in platform.release().split(".")[:2])
 
 
-def child():
+def child(code=0):
     """Make a child that lives until its input ends."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(write_end)
         os.read(read_end, 1)
-        os._exit(0)
+        os._exit(code)
     os.close(read_end)
     return pid, write_end
 
@@ -57,3 +73,24 @@ def test_a_process_is_alive_until_it_ends_not_until_it_is_reaped():
     os.waitpid(pid, 0)
     assert birth(pid) is None
     assert open_process(name) is None
+
+
+@pytest.mark.parametrize("number", [0, signal.SIGKILL])
+def test_how_a_process_ended_is_known_before_it_is_reaped_and_after(number, monkeypatch):
+    pid, end = child(7)
+    name = name_process(pid)
+    pidfd = open_process(name)
+    assert exit_status(name, pidfd) is None
+    if number:
+        os.kill(pid, number)
+    os.close(end)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert exit_status(name, pidfd) == (-number or 7)
+    late = open_process(name)  # a dead one can be opened while it is not reaped
+    os.waitpid(pid, 0)
+    if KERNEL >= (6, 15):  # earlier ones do not tell it
+        assert exit_status(name, pidfd) == exit_status(name, late) == (-number or 7)
+    monkeypatch.setattr(processes, "_GET_INFO", 0)
+    assert exit_status(name, pidfd) is None
+    os.close(pidfd)
+    os.close(late)
