@@ -16,7 +16,7 @@ S12 nothing that was printed acts on a terminal                  security/hostil
 S13 values are bound, filters find what bears their name         security/code
 S14 rights are dropped in order, and for good                    security/users, security/files
 S15 what is made is for its owner alone                          security/users
-S16 a run that takes too much meets its limit                    security/limits, acceptance/bad_input
+S16 a run that takes too much meets its limit                    security/limits, security/groups, acceptance/bad_input
 S17 the unit is hardened, its score recorded                     systemd/units
 S18 a run holds none of the daemon's descriptors                 security/hostile, forkserver/runs
 S19 a hostile journal harms its own run at most                  security/hostile, unit/journal

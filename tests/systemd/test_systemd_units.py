@@ -40,7 +40,10 @@ def test_the_user_unit_verifies(copy_of, tmp_path):
 
 @pytest.mark.parametrize("drop_in", DROP_INS)
 def test_every_drop_in_verifies(copy_of, tmp_path, drop_in):
-    assert analyze("verify", str(copy_of("tidemill.service", drop_in)), runtime=tmp_path) == (0, "")
+    code, told = analyze("verify", str(copy_of("tidemill.service", drop_in)), runtime=tmp_path)
+    # Before systemd 254 the one key is not known, which the drop-in itself says.
+    unknown = [line for line in told.splitlines() if "DelegateSubgroup" not in line]
+    assert (code, unknown) == (0, [])
 
 
 def test_the_sandbox_is_tight(copy_of, tmp_path):

@@ -58,6 +58,7 @@ class Dispatcher:
         max_runs: int,
         cancel_grace: float,
         on_end: Callable[[ActiveRun], None],
+        met: Callable[[str, int | None], str | None] = lambda uid, status: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records = records
@@ -66,6 +67,7 @@ class Dispatcher:
         self._max_runs = max_runs
         self._cancel_grace = cancel_grace
         self._on_end = on_end
+        self._met = met
         self._monotonic = monotonic
         self._runs: dict[str, ActiveRun] = {}
         self._by_id: dict[int, ActiveRun] = {}
@@ -246,7 +248,10 @@ class Dispatcher:
         self._leave(run)
         if status == STUCK and not run.ended:
             run.overdue = run.overdue or has_overrun(self.journal_of(run), time.time_ns() // 1000)
-        self._settle(run, judge_exit(status, cancelled=run.cancelled, overdue=run.overdue), status)
+        met = self._met(uid, status)
+        if met is not None:
+            self._records.note_state(run, None, met)
+        self._settle(run, judge_exit(status, cancelled=run.cancelled, overdue=run.overdue, met=met), status)
 
     def died_with_machine(self, uid: str) -> None:
         """Judge an adopted run that was alive when the machine went down."""

@@ -20,18 +20,22 @@ class Ending(NamedTuple):
     error: ErrorInfo | None
 
 
-def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = False) -> Ending:
+def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = False, met: str | None = None) -> Ending:
     """Judge an exit whose journal has no end.
 
     *status* is the exit code, a signal number negated, or None where nobody learned it.
-    *cancelled*: a person or a policy asked for the end; *overdue*: its time-out was enforced.
+    *cancelled*: a person or a policy asked for the end; *overdue*: its time-out was enforced; *met*: which limit on
+    all its processes together was met.
     """
     if overdue:
         why = "the time-out of the run, or of one of its tasks, had passed; its processes were killed"
         return Ending(State.TIMED_OUT, ErrorInfo("TimedOut", why))
     if cancelled:
         return Ending(State.CANCELLED, None)
-    return Ending(State.CRASHED, ErrorInfo("Crashed", _cause(status)))
+    return Ending(
+        State.CRASHED,
+        ErrorInfo("Crashed", _cause(status) if met is None else f"{met}; {_cause(status, is_known=True)}"),
+    )
 
 
 def has_overrun(journal: Path, at: int) -> bool:
@@ -70,7 +74,7 @@ def judge_reboot(*, cancelled: bool = False) -> Ending:
     return Ending(State.CRASHED, ErrorInfo("Crashed", "the machine was rebooted, or lost its power, while it ran"))
 
 
-def _cause(status: int | None) -> str:
+def _cause(status: int | None, *, is_known: bool = False) -> str:
     if status is None:
         return "the run process disappeared; nobody was there to learn its exit code"
     if status >= 0:
@@ -80,7 +84,7 @@ def _cause(status: int | None) -> str:
     name = _signal_name(-status)
     if -status == signal.SIGXCPU:
         return f"the run met its limit on cpu: it used up its seconds of processor time and was killed by {name}"
-    if -status == signal.SIGKILL:
+    if -status == signal.SIGKILL and not is_known:
         return f"the run process was killed by {name}; out of memory is the usual reason when nobody killed it"
     return f"the run process was killed by {name}"
 

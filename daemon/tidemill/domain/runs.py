@@ -73,6 +73,10 @@ class RunOrder:
     """Bytes of captured output after which the log says it was truncated."""
     restraints: dict[str, float] = field(default_factory=dict)
     """What it may take of the machine, by the names of ``domain.restraints``."""
+    cgroup: str = ""
+    """The folder in which it gets a control group, which keeps some of those; empty: all are limits of each process."""
+    remark: str = ""
+    """What is to be told of it that came up before its code was loaded."""
     trust: Trust | None = None
     """Who may be able to change modules that are read as they are; None: anybody."""
     user: str = ""

@@ -59,7 +59,9 @@ def main(order: RunOrder, journal_fd: int, log_fd: int, hint_fd: int | None, *, 
     if order.purpose == RUN:
         journal.write(told(order, run.now()))
     _listen_for_cancel(run)
-    _restrain(run, order.restraints)
+    if order.remark:
+        run.note(order.remark)
+    _restrain(run, order.restraints, is_grouped=bool(order.cgroup))
     try:
         verdict = _carry_out(order, run)
     except BaseException as error:
@@ -152,12 +154,13 @@ def _carry_out(order: RunOrder, run: Run) -> Verdict:
     return carry_out(prepared, run, claim)
 
 
-def _restrain(run: Run, limits: Mapping[str, float]) -> None:
+def _restrain(run: Run, limits: Mapping[str, float], *, is_grouped: bool = False) -> None:
     if not limits:
         return
     from tidemill.engine.restraining import restrain
 
-    if restrain(limits) and "processes" in limits and os.geteuid() == 0:
+    is_changed = restrain(limits, is_grouped=is_grouped)
+    if is_changed and not is_grouped and "processes" in limits and os.geteuid() == 0:
         run.note("the limit on processes does not bind root: the kernel lets root make any number")
 
 

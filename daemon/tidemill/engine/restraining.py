@@ -23,16 +23,18 @@ _LAST_SECONDS: Final = 5
 _in_force: dict[str, float] = {}
 
 
-def restrain(limits: Mapping[str, float]) -> bool:
+def restrain(limits: Mapping[str, float], *, is_grouped: bool = False) -> bool:
     """Put *limits* into force, for this process and those it will make; a lower one that is in force stays.
 
-    Tells whether anything has changed.
+    Where the run has a control group (*is_grouped*), that counts its processes: the kernel's own limit would count
+    those of other runs too. Tells whether anything has changed.
     """
     before = dict(_in_force)
     for name, value in limits.items():
         if name in _KERNEL and value < _in_force.get(name, float("inf")):
             _in_force[name] = value
-            _set(name, int(value))
+            if not (is_grouped and name == "processes"):
+                _set(name, int(value))
     return _in_force != before
 
 

@@ -48,6 +48,8 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
         for name, value in order.environment.items():
             os.environ[name] = value
         forking.be_killed_first(OOM_SCORE)
+        if order.cgroup:
+            order = _enter_group(order)
         if order.user:
             order = _become_user(order)
     except (OSError, ValueError, LookupError) as error:
@@ -55,6 +57,20 @@ def be_run(order: RunOrder, entry: RunEntry, client: socket.socket, hint_fd: int
     forking.close_others({journal_fd, log_fd, hint_fd})
     forking.accept_signals()
     entry(order, journal_fd, log_fd, hint_fd)
+
+
+def _enter_group(order: RunOrder) -> RunOrder:
+    # Few daemons have groups to give.
+    from dataclasses import replace
+
+    from tidemill.forkserver.cgroups import enter
+
+    try:
+        enter(order.cgroup, order.run, order.restraints)
+    except OSError as error:
+        told = f"its limits are those of each process alone, for its control group could not be made: {error}"
+        return replace(order, cgroup="", remark=told)
+    return order
 
 
 def _become_user(order: RunOrder) -> RunOrder:

@@ -20,6 +20,7 @@ from tidemill.domain.events import Event
 from tidemill.domain.outcomes import Trigger
 from tidemill.domain.states import State
 from tidemill.domain.version import VERSION
+from tidemill.forkserver.cgroups import find_place
 from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
@@ -44,6 +45,7 @@ from tidemill.service.opening import open_history
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
+from tidemill.service.run_groups import RunGroups
 from tidemill.service.starting import Starter
 from tidemill.service.systemd import Notifier
 from tidemill.service.timekeeping import Timekeeper
@@ -118,9 +120,10 @@ async def serve(
     link = ForkserverLink(
         paths,
         settings.forkserver.preload,
-        lambda run: order_for(run, roster, paths, daemon.settings),
+        lambda run: order_for(run, roster, paths, daemon.settings, groups.folder_for),
         lambda urgent: recorder.hint(urgent=urgent),
     )
+    groups = RunGroups(find_place())
     put_into_force(paths, settings.limits)
     slots = RunSlots(paths.limits)
     dispatcher = Dispatcher(
@@ -131,6 +134,7 @@ async def serve(
         max_runs=settings.dispatch.max_runs,
         cancel_grace=settings.dispatch.cancel_grace,
         on_end=ended,
+        met=groups.met,
     )
     starter = Starter(loop, dispatcher, link)
     watch = ExitWatch(paths, exited)
@@ -210,6 +214,7 @@ async def serve(
         slots=slots,
         start_due=starter.soon,
         caretaking=caretaking,
+        groups=groups,
     )
     control = ControlServer(
         paths.control_socket,
@@ -228,6 +233,7 @@ async def serve(
         living = link.connect(forkserver.wait())
         recovery = Recovery(dispatcher, watch, roster)
         recovery.take_up(await recording.perform(lambda writer: load_left(writer, paths)), living)
+        groups.take_up(dispatcher.live_runs)
         hooks.take_up(await recording.perform(load_all_owed))
         # Flows that left the folder while nobody watched are gone too; the catalog has not seen them.
         catalog.start()
@@ -279,23 +285,23 @@ async def _wind_down(
     dispatcher.close()
     request = daemon.stop_request
     assert request is not None
+    if not request.drain:  # else systemd's patience and ours are as long as the runs are, and stopping ends the drain
+        notifier.stopping("stopping")
     if request.cancel:
         for run in dispatcher.live_runs:
             dispatcher.cancel(run.uid, "the daemon was stopped, and told to cancel what runs")
     loop = asyncio.get_running_loop()
     grace = settings.dispatch.cancel_grace * 2 if request.cancel else settings.dispatch.stop_grace
     deadline, asked = loop.time() + grace, float("-inf")
-    if not request.drain:  # else systemd's patience and ours are as long as the runs are, and stopping ends the drain
-        notifier.stopping("stopping")
     while dispatcher.live_runs and not request.at_once and (request.drain or loop.time() < deadline):
+        if not request.drain and loop.time() - asked > MORE_TIME / 3:
+            asked = loop.time()
+            notifier.take_longer(MORE_TIME)
         await asyncio.sleep(DRAIN_STEP)
+    notifier.stopping("stopping")
 
 
 async def _until_set(ready: threading.Event, stopping: asyncio.Event) -> None:
     """Wait for the first load of the flows, however long it takes, unless the daemon is asked to stop."""
     while not ready.is_set() and not stopping.is_set():
-        if not request.drain and loop.time() - asked > MORE_TIME / 3:
-            asked = loop.time()
-            notifier.take_longer(MORE_TIME)
         await asyncio.sleep(READY_STEP)
-    notifier.stopping("stopping")

@@ -29,6 +29,7 @@ from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
 from tidemill.service.roster import KnownFlow, Roster
+from tidemill.service.run_groups import RunGroups
 from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.waiting import Waiters
 
@@ -69,6 +70,7 @@ class Daemon:
         slots: RunSlots,
         start_due: Callable[[], None],
         caretaking: Caretaking,
+        groups: RunGroups,
     ) -> None:
         self.settings = settings
         self.paths = paths
@@ -76,6 +78,7 @@ class Daemon:
         self.dispatcher = dispatcher
         self.waiters = waiters
         self.caretaking = caretaking
+        self.groups = groups
         self.stop_request: StopRequest | None = None
         self.stopping = asyncio.Event()
         self.exit_code = 0
@@ -231,6 +234,7 @@ class Daemon:
             "database": self.settings.places.database_url or str(self.paths.database),
             "errors": self.errors(),
             "limits": shown(self._slots, self._slots.limits),
+            "run_limits": self.groups.told(),
             "problem": self._recorder.problem,
         }
 
@@ -239,8 +243,8 @@ class Daemon:
         live, queued = len(self.dispatcher.live_runs), self.dispatcher.queued
         broken = len(self.roster.problems)
         text = f"{len(self.roster)} flows, {live} runs live, {queued} queued"
+        if self.stop_request is not None and self.stop_request.drain:
+            text = f"draining, and starting nothing more: {text}"
         if broken:
             text += f", {broken} broken files"
         return f"{text}; {self._recorder.problem}" if self._recorder.problem else text
-        if self.stop_request is not None and self.stop_request.drain:
-            text = f"draining, and starting nothing more: {text}"

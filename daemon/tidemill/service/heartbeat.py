@@ -60,6 +60,7 @@ class Heartbeat:
         while self._is_the_only_one():
             try:
                 self._dispatcher.enforce()
+                self._daemon.groups.enforce(self._dispatcher.live_runs)
                 self._watch.reap_strangers(self._dispatcher.live_runs)
                 await self._control.ensure_reachable()
                 self._tell_systemd()

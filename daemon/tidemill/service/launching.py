@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -32,7 +32,9 @@ RESTART_PAUSE = 0.5
 """Seconds between two tries to start a fork server."""
 
 
-def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Settings) -> RunOrder:
+def order_for(
+    run: ActiveRun, roster: Roster, paths: StatePaths, settings: Settings, group_for: Callable[[Collection[str]], str]
+) -> RunOrder:
     """Write the order that starts *run* with the version of its flow that is good now, or refuse."""
     flow = roster.find(run.flow)
     if flow is None:
@@ -66,6 +68,7 @@ def order_for(run: ActiveRun, roster: Roster, paths: StatePaths, settings: Setti
         nice=settings.dispatch.nice,
         log_limit=int(restraints.pop("output", settings.history.log_limit)),
         restraints=restraints,
+        cgroup=group_for(restraints),
         trust=terms.trust,
         user=terms.user,
     )

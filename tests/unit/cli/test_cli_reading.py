@@ -344,6 +344,7 @@ def test_status_without_a_daemon_tells_what_the_history_knows(tidemill):
         "paused",
         "active_runs",
         "queued_runs",
+        "run_limits",
         "flows_dir",
         "state_dir",
         "database",

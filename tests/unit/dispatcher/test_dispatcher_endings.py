@@ -18,6 +18,16 @@ def test_sigkill_points_to_memory():
     assert "memory" in judge_exit(-signal.SIGKILL).error.message
 
 
+def test_a_limit_that_was_met_comes_before_how_the_process_ended():
+    met = "the run met its limit on memory, 60 MB"
+
+    assert judge_exit(-signal.SIGKILL, met=met).error.message == (
+        f"{met}; the run process was killed by signal 9 (SIGKILL)"
+    )
+    assert judge_exit(3, met=met).error.message.startswith(f"{met}; the run process exited with code 3")
+    assert judge_exit(-signal.SIGKILL, cancelled=True, met=met).state is State.CANCELLED
+
+
 def test_an_exit_code_is_told():
     ending = judge_exit(3)
 

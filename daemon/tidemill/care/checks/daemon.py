@@ -20,6 +20,9 @@ def look_at_daemon(site: Site) -> Iterator[Finding]:
         yield warning(f"the daemon is tidemill {version} and this program is {VERSION}; restart it: tidemill restart")
     if problem := site.status.get("problem"):
         yield error(f"the daemon says: {problem}")
+    limits = site.status.get("run_limits") or {}
+    if limits.get("kind") == "rlimit":
+        yield note(f"limits of runs are those of each process, not of a run's processes together: {limits['reason']}")
     for broken in site.status.get("errors") or ():
         yield warning(f"{broken['file']}:{broken.get('line') or 1}: {broken['message']}")
 

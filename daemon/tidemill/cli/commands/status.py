@@ -59,6 +59,7 @@ def _from_history(invocation: Invocation) -> dict[str, Any]:
         "database": places.database_url or str(invocation.paths.database),
         "errors": known.get("errors", []),
         "limits": _limits(invocation),
+        "run_limits": None,
         "problem": None,
     }
 
@@ -90,6 +91,7 @@ def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
             ("flow files", status["flows_dir"]),
             ("state", status["state_dir"]),
             ("history", status["database"]),
+            ("run limits", _kind_of_limits(status.get("run_limits"))),
             *(("limit", _limit(limit)) for limit in status.get("limits") or ()),
         ]
     )
@@ -97,6 +99,13 @@ def _print(invocation: Invocation, status: dict[str, Any], reason: str) -> None:
         say(style(neutral(status["problem"]), "red"))
     for error in status["errors"]:
         say(f"{style('broken', 'red')}  {error_line(error)}")
+
+
+def _kind_of_limits(told: dict[str, Any] | None) -> str | None:
+    """Return what limits of runs count; None where no daemon has said so."""
+    if told is None:
+        return None
+    return "of all processes of a run together" if told["kind"] == "cgroup" else f"of each process; {told['reason']}"
 
 
 def _limit(limit: dict[str, Any]) -> str:
