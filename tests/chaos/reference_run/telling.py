@@ -101,9 +101,9 @@ class Teller:
             self.acks.ends.append(code)
 
 
-def tell(stack: ReferenceStack) -> Acks:
+def tell(stack: ReferenceStack, teller: Teller | None = None) -> Acks:
     """Start, run, cancel, pause, resume, stop; return what was answered. Takes what dies on the way for granted."""
-    teller = Teller(stack)
+    teller = teller or Teller(stack)
     teller.acks.deeds.extend(stack.before)
     if not teller.until_it_serves():
         return teller.acks

@@ -3,9 +3,11 @@
 import os
 import signal
 import sqlite3
+import subprocess
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chaos.reference_run.stack import ReferenceStack
 from chaos.reference_run.telling import Teller
@@ -20,7 +22,7 @@ UPDATE alembic_version SET version_num = '0003';
 """
 
 
-def prepare(folder: Path, variant: str = "fresh") -> ReferenceStack:
+def prepare(folder: Path, variant: str = "fresh", launch: Callable[..., Any] = subprocess.Popen) -> ReferenceStack:
     """Make the state directory that the story begins with, in *folder*, which is there and empty; nobody is watched.
 
     *fresh* begins with nothing, and *shutdown* too: its story ends by a stop that waits for the runs. *migration*: a
@@ -28,6 +30,7 @@ def prepare(folder: Path, variant: str = "fresh") -> ReferenceStack:
     lives, a third waits for nothing but a daemon.
     """
     stack = ReferenceStack(folder, variant)
+    stack.launch = launch
     if variant in ("migration", "recovery"):
         teller = Teller(stack)
         teller.until_it_serves()

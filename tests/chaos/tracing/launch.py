@@ -17,20 +17,25 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def main() -> None:
-    gate, text, *command = sys.argv[1:]
-    os.read(int(gate), 1)
-    os.close(int(gate))
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a command does not begin with
-        signal.signal(number, signal.SIG_DFL)
-    instructions = bytes.fromhex(text)
+def begin(gate: int, instructions: bytes) -> None:
+    """Wait until somebody follows this process, who writes to *gate* then, and take the filter."""
+    os.read(gate, 1)
+    os.close(gate)
     program = _Program(len(instructions) // 8, instructions)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(_SECCOMP, _SET_FILTER, 0, ctypes.byref(program)) != 0:
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)  # who is not root may take a filter only with this
         if libc.syscall(_SECCOMP, _SET_FILTER, 0, ctypes.byref(program)) != 0:
             sys.exit(f"the seccomp filter is refused: {os.strerror(ctypes.get_errno())}")
+
+
+def main() -> None:
+    gate, text, *command = sys.argv[1:]
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a command does not begin with
+        signal.signal(number, signal.SIG_DFL)
+    begin(int(gate), bytes.fromhex(text))
     os.execvp(command[0], command)
 
 
-main()
+if __name__ == "__main__":
+    main()

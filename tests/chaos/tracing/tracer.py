@@ -12,6 +12,7 @@ from chaos.tracing.calls import CLONE_THREAD, PASS, SHAPES, Call, Verdict
 from chaos.tracing.kernel import read_call, read_memory
 from chaos.tracing.reading import data_of, file_of, offset_of, target_of
 from chaos.tracing.roles import FORKED, role_of
+from chaos.tracing.spawning import Launched, Spawn
 from chaos.tracing.tree import Tree
 
 
@@ -31,6 +32,7 @@ class Tracer:
         seen: Callable[[Call], None] | None = None,
         role_of: Callable[[int], str] = role_of,
         data: bool = False,
+        spawn: Spawn = Launched,
         **options: Any,
     ) -> None:
         self.argv = argv
@@ -39,6 +41,7 @@ class Tracer:
         self._seen = seen
         self._role_of = role_of
         self._data = data
+        self._spawn = spawn
         self._numbers = itertools.count(1)
         self._roles: dict[int, str] = {}
         self._trees: list[Tree] = []
@@ -50,7 +53,7 @@ class Tracer:
 
     def launch(self, argv: Sequence[str], **options: Any) -> Tree:
         """Start another command, to be followed with the others; used like ``subprocess.Popen``."""
-        tree = Tree(argv, options, self._enter, self._leave, self._forget)
+        tree = Tree(argv, options, self._spawn, self._enter, self._leave, self._forget)
         self._trees.append(tree)
         return tree
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,8 +12,8 @@ from typing import Any, Final
 from chaos.tracing import kernel
 from chaos.tracing.calls import KILL, Call, Fail, Verdict
 from chaos.tracing.filters import build_filter
+from chaos.tracing.spawning import Spawn
 
-_LAUNCH: Final = Path(__file__).with_name("launch.py")
 _STOPS: Final = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
@@ -25,16 +24,16 @@ class Tree:
         self,
         argv: Sequence[str],
         options: dict[str, Any],
+        spawn: Spawn,
         enter: Callable[[int, int], tuple[Call, Verdict] | None],
         leave: Callable[[Call, int], None],
         forget: Callable[[int], None],
     ) -> None:
-        self.pid = 0
-        self.returncode: int | None = None
         self.trouble: BaseException | None = None
         """What went wrong in the tracer itself, or in who decides."""
         self._argv = argv
         self._options = options
+        self._spawn = spawn
         self._enter = enter
         self._leave = leave
         self._forget = forget
@@ -55,6 +54,16 @@ class Tree:
     def pids(self) -> set[int]:
         """The processes of the tree that live."""
         return set(self._pids.copy().values())
+
+    @property
+    def pid(self) -> int:
+        """The first process."""
+        return self._root.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """How the first process ended; None while it lives."""
+        return self._root.returncode
 
     def poll(self) -> int | None:
         """Return how the first process ended; None while it lives."""
@@ -113,9 +122,8 @@ class Tree:
     def _launch(self) -> None:
         gate, opener = os.pipe()
         try:
-            command = [sys.executable, "-I", "-S", str(_LAUNCH), str(gate), build_filter().hex(), *self._argv]
-            self._root = subprocess.Popen(command, pass_fds=[gate], **self._options)
-            self.pid = self._root.pid
+            self._root = self._spawn(gate, build_filter(), self._argv, self._options)
+            self._is_begun = self._root.is_begun
             self._pids[self.pid] = self.pid
             kernel.ptrace(kernel.SEIZE, self.pid, None, kernel.OPTIONS)
             os.write(opener, b"x")
@@ -173,7 +181,7 @@ class Tree:
         if self._pids.pop(tid, None) == tid:
             self._forget(tid)
         if tid == self.pid:
-            self.returncode = self._root.returncode = os.waitstatus_to_exitcode(status)
+            self._root.reaped(os.waitstatus_to_exitcode(status))
             self._ended.set()
 
 

@@ -1,0 +1,80 @@
+"""The points of a sweep: each state-changing call of a story, named so that it is found again in the next telling."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from chaos.tracing.calls import Call
+
+_NAMES: Final = (
+    (re.compile(r"^socket:.*"), "socket"),
+    (re.compile(r"^anon_inode:\[pidfd\].*"), "pidfd"),
+    (re.compile(r"\b[0-9a-f]{16,}\b"), "HASH"),
+    (re.compile(r"(?<=/)[0-9a-z]{2}(?=/|$)"), "XX"),
+    (re.compile(r"^/.*/(?=python[^/]*$)"), ""),
+    (re.compile(r"(?<=(?<![A-Za-z])tmp/)(?!tidemill)\w+"), "NAME"),
+    (re.compile(r"(?<=tidemill-rehearsal-)\w+"), "NAME"),
+    (re.compile(r"(?<![A-Za-z0-9])(?=[a-z]*[0-9])[0-9a-hjkmnp-tv-z]{10}(?![A-Za-z0-9])"), "ID"),
+    (re.compile(r"(?<=journals/XX/)\w+|(?<=logs/XX/)\w+|(?<=HASH\.)[0-9a-z]{10}$"), "ID"),
+    (re.compile(r"\d{3,}"), "N"),
+)
+"""What differs from telling to telling, and what stands for it."""
+
+
+class Point(NamedTuple):
+    """The n-th call of one kind, and perhaps the how-manieth call of any kind after it."""
+
+    variant: str
+    role: str
+    call: str
+    path: str
+    nth: int
+    then: int | None = None
+    """A second kill: so many state-changing calls after the first, whoever makes them."""
+
+    def __str__(self) -> str:
+        text = f"{self.variant} {self.role} {self.call} {self.path} {self.nth}"
+        return text if self.then is None else f"{text} then {self.then}"
+
+
+def parse_point(text: str) -> Point:
+    """Return the point that :class:`Point` writes as *text*; ValueError when it is none."""
+    variant, role, call, rest = text.split(" ", 3)
+    rest, _, then = rest.partition(" then ")
+    path, _, nth = rest.rpartition(" ")
+    return Point(variant, role, call, path, int(nth), int(then) if then else None)
+
+
+class Numbering:
+    """Counts the calls of each kind, as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = f"{folder}/"
+        self._seen: Counter[tuple[str, str, str]] = Counter()
+
+    def number(self, variant: str, call: Call) -> Point:
+        """Return the point that *call* is."""
+        kind = (call.role, call.name, self._pattern(call.path))
+        self._seen[kind] += 1
+        return Point(variant, *kind, self._seen[kind])
+
+    def _pattern(self, path: str | None) -> str:
+        text = (path or "-").replace(self._root, "")
+        for expression, name in _NAMES:
+            text = expression.sub(name, text)
+        return text
+
+
+def changes_something(call: Call) -> bool:
+    """Tell whether a call leaves a trace that outlives its process, or reaches another one.
+
+    What a process tells itself through a pipe, an event or a byte in a socket, and what it says of itself in /proc,
+    is gone with it.
+    """
+    path = call.path or ""
+    if path.startswith(("anon_inode:[eventfd]", "pipe:", "/proc/", "/dev/null")):
+        return False
+    if call.name == "sendto":
+        return call.args[2] > 1
+    return not (call.name in ("kill", "tgkill") and call.args[-4 if call.name == "tgkill" else 1] == 0)

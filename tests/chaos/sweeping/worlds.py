@@ -1,0 +1,135 @@
+"""One world of a sweep: a story, the death of one process right before one call, and the judgement."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGKILL
+from typing import Final, NamedTuple
+
+from chaos.reference_run.judging import judge, settle
+from chaos.reference_run.stack import ReferenceStack
+from chaos.reference_run.telling import Acks, Teller, tell
+from chaos.reference_run.variants import prepare
+from chaos.sweeping.nursery import nursery
+from chaos.sweeping.points import Numbering, Point, changes_something
+from chaos.tracing.calls import KILL, PASS, Call, Verdict
+from chaos.tracing.tracer import Tracer
+
+
+class Outcome(NamedTuple):
+    """What came of a world."""
+
+    point: str
+    hits: int
+    """How many processes were killed: 2 for a pair of which both were."""
+    violations: list[str]
+    starts: int
+    """Daemons that were started."""
+    litter: int
+    """Files that killed processes left in the folder for temporary ones."""
+    seconds: float
+
+
+class Striker:
+    """Kills who makes the call that is the point, and for a pair who makes a certain one afterwards."""
+
+    def __init__(self, point: Point, folder: Path) -> None:
+        self.hits = 0
+        self.is_over = True
+        """Nobody is to be killed any more."""
+        self._point = point._replace(then=None)
+        self._left = point.then or 0
+        self._numbering = Numbering(folder)
+        self._struck: set[int] = set()
+
+    def strike_on(self, stack: ReferenceStack) -> None:
+        """From here on calls are numbered."""
+        self._struck = stack.struck
+        self.is_over = False
+
+    def decide(self, call: Call) -> Verdict:
+        """Kill at the point."""
+        if self.is_over or not changes_something(call):
+            return PASS
+        if self.hits:
+            self._left -= 1
+            return PASS if self._left else self._kill(call)
+        return self._kill(call) if self._numbering.number(self._point.variant, call) == self._point else PASS
+
+    def _kill(self, call: Call) -> Verdict:
+        self.hits += 1
+        self.is_over = not self._left
+        if call.role == "daemon":
+            self._struck.add(call.pid)
+        return KILL
+
+
+class Struck(Exception):
+    """All kills of this world were made: what is left of the story would be like its first part."""
+
+
+class Interrupted(Teller):
+    """Tells the story until all kills were made."""
+
+    def __init__(self, stack: ReferenceStack, striker: Striker) -> None:
+        super().__init__(stack)
+        self._striker = striker
+
+    def see_to_daemon(self) -> None:
+        """Look whether there is anything left to tell, and start a daemon where none lives."""
+        if self._striker.is_over:
+            raise Struck
+        super().see_to_daemon()
+
+
+def kill_at(point: Point, folder: Path) -> Outcome:
+    """Tell the story of the point's variant in *folder*, kill at the point, and judge."""
+    began = time.monotonic()
+    striker = Striker(point, folder)
+    tracer = Tracer(decide=striker.decide, spawn=nursery())
+    stack = prepared(folder, point.variant, tracer)
+    striker.strike_on(stack)
+    try:
+        teller = Interrupted(stack, striker)
+        with suppress(Struck):
+            TELLINGS[point.variant](stack, teller)
+        striker.is_over = True
+        violations = settle(stack)
+    finally:
+        stack.sweep()
+        tracer.stop()
+    violations += judge(stack, teller.acks)
+    violations += [
+        f"a daemon that nobody had killed ended with {code}" for code in teller.acks.ends if code != -SIGKILL
+    ]
+    litter = len(list((folder / "tmp").iterdir()))
+    return Outcome(str(point), striker.hits, violations, stack.starts, litter, round(time.monotonic() - began, 2))
+
+
+def prepared(folder: Path, variant: str, tracer: Tracer) -> ReferenceStack:
+    """Prepare what the variant begins with, temporary files within its folder."""
+    folder.mkdir()
+    (folder / "tmp").mkdir()
+    stack = prepare(folder, variant, tracer.launch)
+    stack.environment["TMPDIR"] = str(folder / "tmp")
+    return stack
+
+
+def _take_over(stack: ReferenceStack, teller: Teller | None = None) -> Acks:
+    """Wait until a daemon has taken over what the last one had left, and until that has ended."""
+    teller = teller or Teller(stack)
+    teller.acks.deeds.extend(stack.before)
+    if teller.until_it_serves():
+        for deed in stack.before:
+            if deed.verb == "run" and deed.run is not None:
+                teller.until(lambda run=deed.run: teller.has_ended(run), f"the run {deed.run} ends")
+    return teller.acks
+
+
+TELLINGS: Final[dict[str, Callable[..., Acks]]] = {
+    "fresh": tell,
+    "shutdown": tell,
+    "migration": _take_over,
+    "recovery": _take_over,
+}
