@@ -6,6 +6,7 @@ ENOSPC, EIO, EROFS or EMFILE, alone, or the disk goes on failing for a while. Th
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -21,15 +22,18 @@ from chaos.failing.faults import Fault, fault_of  # noqa: E402
 from chaos.failing.walking import all_faults, all_points  # noqa: E402
 from chaos.tracing.tracer import why_not  # noqa: E402
 
+log = logging.getLogger(__name__)
+
 
 def walk(faults: list[Fault], folder: Path, until: float = float("inf")) -> dict[str, Any]:
     """Try one fault after the other until the monotonic clock says *until*; return figures and violations."""
     figures: dict[str, Counter[str]] = {name: Counter() for name in ("tried", "not_hit", "refused", "states", "ends")}
     points, violations = set(), []
-    for fault in faults:
+    for number, fault in enumerate(faults):
         if time.monotonic() >= until:
             break
         world = Path(tempfile.mkdtemp(prefix="io-", dir=folder))
+        log.info("%d of %d: %s", number + 1, len(faults), fault)
         outcome = break_once(world, fault.variant, fault)
         _count(figures, fault, outcome)
         if outcome.is_hit:
@@ -70,6 +74,7 @@ def main() -> int:
     parser.add_argument("--replay", metavar="FAULT", help="one fault, as it was printed")
     parser.add_argument("--json", type=Path, help="a file that gets the figures, one line a walk")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if (reason := why_not()) is not None:
         print(f"nothing was tried: {reason}", file=sys.stderr)
         return 1

@@ -26,10 +26,10 @@ def all_points(folder: Path, variants: Iterable[str] = VARIANTS) -> dict[str, li
 
 def all_faults(points: dict[str, list[Point]], seed: int) -> list[Fault]:
     """Return every fault, in an order that *seed* draws: of each kind of call one comes before any has a second."""
-    kinds: dict[tuple[str, str, str, str], list[Fault]] = defaultdict(list)
+    kinds: dict[tuple[str, ...], list[Fault]] = defaultdict(list)
     for variant, passed in points.items():
         for point in passed:
-            kinds[variant, *point[:3]] += _faults_at(variant, point)
+            kinds[point[:3]] += _faults_at(variant, point)
     random = Random(f"{seed}/faults")
     rows = list(kinds.values())
     random.shuffle(rows)
