@@ -57,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(error, EXIT_CONFIGURATION)
     except TidemillError as error:
         return _fail(error, 1)
+    except OSError as error:  # too many open files, say, while it imports what it needs
+        where = f" ({error.filename})" if error.filename else ""
+        return _fail(TidemillError(f"the daemon cannot go on: {error.strerror or error}{where}"), 1)
 
 
 def _become(settings: Settings, config: Path | None, here: Path) -> None:
