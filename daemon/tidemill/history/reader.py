@@ -136,8 +136,10 @@ class Reader:
     def find_run(self, reference: str) -> str:
         """Return the id of the run that is meant: an id, an unambiguous beginning of one, ``last``, ``FLOW@last``."""
         flow, at, last = reference.rpartition("@")
-        if reference == LAST or (at and last == LAST):
-            return self._last_run(flow or None)
+        if reference == LAST:
+            return self._last_run(None)
+        if at and last == LAST:
+            return self._last_run(flow)
         prefix = reference.lower()
         if not is_run_prefix(prefix):
             raise NotFound(f"{reference!r} is no run: give three or more symbols of its id, last, or FLOW@last")

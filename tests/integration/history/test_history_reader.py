@@ -242,6 +242,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(lab):
     [
         ("abc", r"abc could be abc1000000 \(nightly, pending\), abc2000000 \(nightly, pending\); type more of it"),
         ("ab", "is no run: give three or more"),
+        ("@last", "there is no flow ''"),
         ("../../etc", "is no run"),
         ("%", "is no run"),
         ("zzz", "there is no run zzz"),
