@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "daemon")]
 
@@ -70,7 +71,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end after so many")
     parser.add_argument("--faults", type=int, help="end after so many")
-    parser.add_argument("--part", default="1/1", help="1/2: every other fault, beginning with the first")
+    parser.add_argument("--part", default="1/1", help="1/2: one half of the faults")
     parser.add_argument("--replay", metavar="FAULT", help="one fault, as it was printed")
     parser.add_argument("--json", type=Path, help="a file that gets the figures, one line a walk")
     options = parser.parse_args()
@@ -88,7 +89,7 @@ def main() -> int:
         part, parts = map(int, options.part.split("/"))
         every = all_faults(points, options.seed)
         known["faults"] = len(every)
-        faults = every[part - 1 :: parts][: options.faults]
+        faults = [fault for fault in every if crc32(str(fault).encode()) % parts == part - 1][: options.faults]
     result = walk(faults, folder, began + 60 * options.minutes)
     result = {
         "seed": options.seed,
