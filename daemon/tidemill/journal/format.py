@@ -22,6 +22,11 @@ _HEADS: Final[Mapping[type[Event], bytes]] = {kind: f'["{name}",'.encode() for n
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
+for _kind in EVENTS.values():
+    # What msgspec knows of a kind it keeps with it, before it knows all: two threads that read the first event of a
+    # kind at once would meet half of it, and take the event for damaged or crash.
+    msgspec.json.Decoder(_kind)
+
 
 class DamageError(TidemillError):
     """Raised when a line of a journal is not an event."""

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -155,3 +160,17 @@ def test_a_reference_comes_back():
 def test_what_is_no_event_is_damage(line):
     with pytest.raises(DamageError):
         decode(line)
+
+
+def test_every_kind_is_known_whole_before_two_threads_can_read_one_at_once():
+    # msgspec 0.22 lets a second thread see a kind half known: seen as SIGSEGV in a daemon that took up live runs.
+    code = "from tidemill.journal.format import EVENTS\n"
+    code += "print([name for name, kind in EVENTS.items() if '__msgspec_cache__' not in vars(kind)])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "daemon")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
