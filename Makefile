@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos campaign upgrades simulation zones soak ioerrors clean
+.PHONY: help install run test check format bench chaos campaign upgrades simulation zones soak ioerrors power clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -45,7 +45,7 @@ format: install  ## put the code into its shape
 bench: install  ## measure, as JSON lines, each figure beside its floor
 	$(BIN)/python -P tests/benchmarks
 
-chaos: campaign upgrades simulation zones soak ioerrors  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
+chaos: campaign upgrades simulation zones soak ioerrors power  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
 
 campaign: install  ## SIGKILL at random on the real stack, half an hour long (MINUTES=, SEED=)
 	$(BIN)/python -P tests/chaos/campaign.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
@@ -64,6 +64,12 @@ soak: install  ## let it run for two hours with a fault a minute, and measure wh
 
 ioerrors: install  ## let every call of a small story on the real stack meet I/O errors, once and lasting (MINUTES=, SEED=, PART=1/2)
 	$(BIN)/python -P tests/chaos/io_errors.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) --part $(or $(PART),1/1)
+
+power: install  ## cut the power at thousands of moments of recorded system calls, and open what may be left (STATES=, SEED=)
+	$(BIN)/python -P tests/chaos/power.py --states $(or $(STATES),5000) --seed $(or $(SEED),1)
+
+stateful: install  ## go through histories of commands drawn by Hypothesis, each step held against a model (EXAMPLES=, SEED=)
+	$(BIN)/python -P tests/chaos/stateful.py --examples $(or $(EXAMPLES),300) --seed $(or $(SEED),1)
 
 clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
