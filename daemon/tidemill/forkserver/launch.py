@@ -101,12 +101,16 @@ def _start(paths: StatePaths, log: Path, wanted: str, command: list[str]) -> For
     pid = _spawn(command, log)
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
+        has_ended = reap(pid)  # before the greeting: it leaves where another serves, which is then found
         client = _greet(paths.forkserver_socket)
         if client is not None and client.welcome is not None and client.welcome.fingerprint == wanted:
+            while client.welcome.pid != pid and not has_ended and time.monotonic() < deadline:
+                time.sleep(_LOOK_EVERY)
+                has_ended = reap(pid)
             return client
         if client is not None:  # an older server that hangs, and keeps the place until the new one takes it
             client.close()
-        if reap(pid):
+        if has_ended:
             raise ForkserverError(f"the fork server ended as soon as it was started; see the end of {log}")
         time.sleep(_LOOK_EVERY)
     raise ForkserverError(f"the fork server did not answer within {START_LIMIT:g} s; see the end of {log}")

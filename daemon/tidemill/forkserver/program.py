@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tidemill.forkserver import kinship
 from tidemill.forkserver.forking import FD_LIMIT
+from tidemill.forkserver.places import take_place
 from tidemill.forkserver.server import Forkserver
 from tidemill.forkserver.spares import SPARES
 from tidemill.forkserver.warming import learn
@@ -50,19 +51,24 @@ def main(arguments: Sequence[str]) -> None:
     kinship.become_subreaper()
     os.chdir("/")
     spares = int(options.get("spares", SPARES))
+    place, fingerprint = Path(options["socket"]), options.get("fingerprint", "")
     try:
-        server = Forkserver(
-            Path(options["socket"]),
-            Path(options["exits"]),
-            run_entry,
-            inspection_entry,
-            fingerprint=options.get("fingerprint", ""),
-            problems=tuple(problems),
-            idle=float(options.get("idle", "60")),
-            spares=spares,
-        )
+        listener = take_place(place, fingerprint)
     except OSError as error:
         raise SystemExit(f"forkserver: the socket {options['socket']} cannot be made: {error.strerror}") from None
+    if listener is None:
+        return
+    server = Forkserver(
+        place,
+        listener,
+        Path(options["exits"]),
+        run_entry,
+        inspection_entry,
+        fingerprint=fingerprint,
+        problems=tuple(problems),
+        idle=float(options.get("idle", "60")),
+        spares=spares,
+    )
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -41,11 +42,12 @@ _RETRY: Final = 1.0
 
 
 class Forkserver:
-    """Serves clients on the socket at *socket_path* until it is retired or idle."""
+    """Serves clients of *listener*, the socket at *socket_path*, until it is retired or idle."""
 
     def __init__(
         self,
         socket_path: Path,
+        listener: socket.socket,
         exits_path: Path,
         run_entry: RunEntry,
         inspection_entry: InspectionEntry,
@@ -68,7 +70,7 @@ class Forkserver:
         self._record = ExitsRecord(exits_path)
         self._told_to_retire = False
         self._retiring = False
-        self._listener = sockets.listen(socket_path)
+        self._listener = listener
         self._inode = socket_path.stat().st_ino
         self._poll = select.epoll()
         self._poll.register(self._listener.fileno(), select.EPOLLIN)

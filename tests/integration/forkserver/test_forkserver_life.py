@@ -5,17 +5,18 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tidemill.domain.errors import ProtocolError
 from tidemill.domain.runs import InspectionOrder
-from tidemill.forkserver import protocol, sockets
+from tidemill.forkserver import launch, protocol, sockets
 from tidemill.forkserver.client import ForkserverClient
 from tidemill.forkserver.protocol import Enclosed, Exited, Failed, ForkserverError, Inspect, Refused
 from tidemill.journal.exits import read_exits
-from tidemill.journal.processes import is_alive, name_process
+from tidemill.journal.processes import is_alive, name_process, start_time
 
 HEAVY = {"sqlalchemy", "apscheduler", "click", "asyncio", "tenacity", "cloudpickle", "argparse", "logging.handlers"}
 
@@ -39,6 +40,24 @@ def test_a_second_daemon_finds_the_first_ones_server_and_its_runs(site):
     ]
     os.kill(run.pid, signal.SIGKILL)
     assert site.exit(second, run.run).status == -signal.SIGKILL
+
+
+def test_of_servers_that_are_started_at_once_one_serves_and_the_others_leave(site):
+    servers, spawn = [], launch._spawn
+
+    def remember(*args):
+        servers.append(spawn(*args))
+        return servers[-1]
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(3) as threads:
+        patch.setattr(launch, "_spawn", remember)
+        clients = list(threads.map(lambda _: site.ensure(), range(3)))
+
+    (serving,) = {client.welcome.pid for client in clients}
+    assert len(servers) > 1
+    assert [pid for pid in servers if start_time(pid) is not None] == [serving]
+    with site.connect() as later:
+        assert later.welcome.pid == serving
 
 
 def test_an_exit_while_nobody_listens_is_in_the_journal(site, wait):
