@@ -31,7 +31,7 @@ def prepare_state(paths: StatePaths, *, passable: bool = False) -> None:
                 f"{os.geteuid()}) records: give it to the daemon's user, or choose another with --state"
             )
         paths.root.chmod(0o711 if passable else 0o700)
-        probe = paths.root / f".probe.{os.getpid()}"
+        probe = paths.root / ".probe"  # one name: what a killed daemon leaves of it is taken away by the next
         probe.touch(mode=0o600)
         probe.unlink(missing_ok=True)
     except OSError as error:

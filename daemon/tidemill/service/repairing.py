@@ -70,7 +70,7 @@ def _take_rights_away(paths: StatePaths, *, passable: bool) -> Iterator[str]:
         if mode & 0o077 and not path.is_symlink() and not path.is_socket():
             path.chmod(mode & 0o700)
             changed += 1
-        if path.name.startswith(".probe."):
+        if path.name.startswith(".probe"):
             path.unlink(missing_ok=True)
     if changed:
         yield f"{changed} files and folders of {root} are their owner's alone again"

@@ -32,6 +32,13 @@ def test_preparing_twice_changes_nothing(paths):
     prepare_state(paths)
 
 
+def test_what_a_killed_daemon_left_of_its_trial_is_taken_away(paths):
+    (paths.root / ".probe").touch()
+    before = set(paths.folders)
+    prepare_state(paths)
+    assert set(paths.root.iterdir()) == before - {paths.root}
+
+
 def test_a_file_in_the_way_is_told_with_its_path(tmp_path):
     (tmp_path / "file").touch()
 

@@ -13,7 +13,7 @@ NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "lustre", "gfs2", "ocfs2"}
 )
 """File systems on which locks and shared memory do not hold what SQLite needs of them."""
-PROBE: Final = ".probe."
+PROBE: Final = ".probe"
 """What a daemon leaves that is killed while it tries whether the directory may be written."""
 
 
