@@ -10,6 +10,8 @@ from chaos.killing.stack import Stack
 
 QUIET: Final = 90.0
 """Seconds within which every run must have ended when nothing is disturbed any more."""
+CALM: Final = 6
+"""Looks in a row, at nothing that runs or waits, until that is believed."""
 STOPPING: Final = 60.0
 LEAVING: Final = 15.0
 """Seconds within which the last process must be gone when the daemon has stopped."""
@@ -21,10 +23,11 @@ def come_to_rest(stack: Stack, scheduled: Iterable[str]) -> list[str]:
     for flow in scheduled:
         stack.ask("pause", flow=flow)
     deadline = time.monotonic() + QUIET
-    status = stack.ask("status")
-    while time.monotonic() < deadline and (status["active_runs"] or status["queued_runs"]):
+    calm, status = 0, stack.ask("status")
+    while time.monotonic() < deadline and calm < CALM:  # a moment before the pause may be on its way to its run
         time.sleep(0.05)
         status = stack.ask("status")
+        calm = 0 if status["active_runs"] or status["queued_runs"] else calm + 1
     if status["active_runs"] or status["queued_runs"]:
         violations.append(f"I2 after {QUIET:g} s {status['active_runs']} runs live and {status['queued_runs']} wait")
     if held := [limit for limit in status["limits"] if limit.get("held")]:
