@@ -93,6 +93,7 @@ def main() -> int:
     chosen = pairs_of(phases, options.pairs, options.seed) if options.pairs else list(phases)
     if options.sample is not None:
         chosen = Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
+    Random(options.seed).shuffle(chosen)  # a sweep that is cut short has seen a fair share of everything
     part, parts = map(int, options.part.split("/"))
     chosen = [point for point in chosen if zlib.crc32(str(point).encode()) % parts == part - 1]
     outcomes = [Outcome(*json.loads(line)) for line in _lines(options.json)]

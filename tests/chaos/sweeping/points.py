@@ -61,6 +61,8 @@ class Numbering:
 
     def _pattern(self, path: str | None) -> str:
         text = (path or "-").replace(self._root, "")
+        if self._root.startswith(f"{text.rstrip('/')}/"):
+            return "above"
         for expression, name in _NAMES:
             text = expression.sub(name, text)
         return text
