@@ -33,12 +33,12 @@ def walk(faults: list[Fault], folder: Path, until: float = float("inf")) -> dict
     for number, fault in enumerate(faults):
         if time.monotonic() >= until:
             break
-        world = Path(tempfile.mkdtemp(prefix="io-", dir=folder))
+        world = folder / f"{number}"
         log.info("%d of %d: %s", number + 1, len(faults), fault)
-        outcome = break_once(world, fault.variant, fault)
+        outcome = break_once(world, fault.point.variant, fault)
         _count(figures, fault, outcome)
         if outcome.is_hit:
-            points.add((fault.variant, fault.point))
+            points.add(fault.point)
         if outcome.violations:
             violations.append({"fault": str(fault), "folder": str(world), "found": outcome.violations})
             print(f"{outcome.violations}\n  {command(fault)}", file=sys.stderr, flush=True)
@@ -59,7 +59,7 @@ def command(fault: Fault) -> str:
 
 def _count(figures: dict[str, Counter[str]], fault: Fault, outcome: Outcome) -> None:
     figures["tried"][f"{fault.error} {fault.manner}"] += 1
-    figures["not_hit"][fault.variant] += not outcome.is_hit
+    figures["not_hit"][fault.point.variant] += not outcome.is_hit
     figures["refused"].update(outcome.refused)
     figures["states"].update(outcome.states)
     figures["ends"].update(map(str, outcome.ends))

@@ -5,10 +5,10 @@ import errno
 import pytest
 
 from chaos.failing.acknowledging import Order
-from chaos.failing.faults import MANNERS, Fault, fault_of, meets
-from chaos.failing.points import Counting, Point
+from chaos.failing.faults import MANNERS, Fault, fault_of, is_on_disk, meets
 from chaos.failing.walking import all_faults, all_points
 from chaos.io_errors import command, walk
+from chaos.sweeping.points import Point
 from chaos.tracing.calls import Call
 from chaos.tracing.tracer import why_not
 
@@ -60,22 +60,15 @@ def test_an_answer_before_its_row_is_on_the_disk_is_found_out(calls, is_early):
     assert bool(list(order.too_early(["abc1234567"]))) == is_early
 
 
-def test_a_call_is_the_same_point_whatever_ids_it_bears(tmp_path):
-    counting = Counting(tmp_path)
-    journals = [
-        call("write", f"{tmp_path}/state/journals/{run[:2]}/{run}.journal") for run in ("abc1234567", "zyx7654321")
-    ]
-
-    assert [counting.name(each) for each in journals] == [
-        Point("daemon", "write", "state/journals/??/*.journal", number) for number in (1, 2)
-    ]
-    assert counting.name(call("write", f"{tmp_path}/ledger")) is None
-    assert counting.name(call("write", "/tmp/state/x")) is None
+def test_only_what_lies_on_the_disk_that_fails_is_touched(tmp_path):
+    for path, is_touched in [("state/daemon.pid", True), ("kept/x", True), ("ledger", False), ("statement", False)]:
+        assert is_on_disk(call("write", f"{tmp_path}/{path}"), tmp_path) == is_touched
+    assert not is_on_disk(call("write", "/elsewhere/state/x"), tmp_path)
 
 
 def test_a_fault_is_read_as_it_is_written():
     for manner in MANNERS:
-        fault = Fault("fresh", Point("daemon", "write", "state/daemon.new", 2), "EIO", manner)
+        fault = Fault(Point("fresh", "daemon", "write", "state/daemon.new", 2), "EIO", manner)
         assert fault_of(str(fault)) == fault
         assert str(fault) in command(fault)
 

@@ -1,7 +1,6 @@
 """One telling of the reference run with one fault, and what must be true of it."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,12 +8,14 @@ from typing import Any, NamedTuple
 from chaos.failing.acknowledging import Order
 from chaos.failing.disturbance import Disturbance
 from chaos.failing.faults import Fault
-from chaos.failing.points import Point
 from chaos.killing.evidence import Evidence
 from chaos.reference_run.judging import judge, settle
 from chaos.reference_run.stack import ReferenceStack
-from chaos.reference_run.telling import Acks, tell
-from chaos.reference_run.variants import prepare
+from chaos.reference_run.telling import Acks
+from chaos.sweeping.nursery import nursery
+from chaos.sweeping.points import Point
+from chaos.sweeping.worlds import TELLINGS, prepared
+from chaos.tracing.spawning import Launched
 from chaos.tracing.tracer import Tracer
 
 
@@ -33,21 +34,25 @@ class Outcome(NamedTuple):
 
 
 def break_once(folder: Path, variant: str, fault: Fault | None = None) -> Outcome:
-    """Tell the story of *variant* in *folder* with *fault*, let everything come to rest, and judge."""
-    stack = prepare(folder, variant)
-    disturbance, order = Disturbance(folder, fault), Order()
+    """Tell the story of *variant* in *folder*, which it makes, with *fault*; let all come to rest, and judge."""
+    disturbance, order = Disturbance(folder, variant, fault), Order()
+    # Imports are what a daemon that may open nothing more fails at first; all others need not do them each time.
+    spawn = Launched if fault is not None and fault.error == "EMFILE" else nursery()
+    tracer = Tracer(decide=disturbance.decide, seen=order.seen, data=True, spawn=spawn)
+    stack = prepared(folder, variant, tracer)
     lives = Lives(stack)
+    disturbance.is_let = True
     try:
-        with Tracer(decide=disturbance.decide, seen=order.seen, data=True) as tracer:
-            stack.launch = lambda argv, **options: lives.begin(tracer.launch(argv, **options))
-            acks = tell(stack)
-            disturbance.heal()
-            stack.launch = subprocess.Popen
-            violations = settle(stack)
-            violations += judge(stack, acks) if (stack.state / "history.db").exists() else []
+        stack.launch = lambda argv, **options: lives.begin(tracer.launch(argv, **options))
+        acks = TELLINGS[variant](stack)
+        disturbance.heal()
+        stack.launch = tracer.launch
+        violations = settle(stack)
     finally:
         disturbance.heal()
         stack.sweep()
+        tracer.stop()
+    violations += judge(stack, acks)
     answered = [deed.run for deed in acks.deeds if deed.verb == "run" and deed.run and deed not in stack.before]
     states, wrong = _ends(stack, acks, fault, disturbance)
     violations += [*order.too_early(answered), *lives.violations(acks, is_hit=disturbance.is_hit), *wrong]

@@ -8,25 +8,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from chaos.failing.faults import Fault, meets
-from chaos.failing.points import Counting, Point, pattern_of
+from chaos.failing.faults import Fault, is_on_disk, meets
+from chaos.sweeping.points import Numbering, Point
 from chaos.tracing.calls import PASS, Call, Fail, Verdict
 
 
 class Disturbance:
-    """Decides for a tracer which calls fail; with no fault it only names the points that are passed."""
+    """Decides for a tracer which calls fail, once it is let; with no fault it only names the points that are passed."""
 
-    def __init__(self, folder: Path, fault: Fault | None = None) -> None:
+    def __init__(self, folder: Path, variant: str, fault: Fault | None = None) -> None:
+        self.is_let = False
+        """The story has begun."""
         self.points: list[Point] = []
         """All that were passed, as long as nothing had failed."""
         self.refused: Counter[str] = Counter()
         """How many calls failed, by what part of the stack made them."""
         self.is_hit = False
-        self.ended = 0.0
-        """When the last call failed, or the disk was set right, on the monotonic clock."""
-        self._folder = str(folder)
+        self._folder = folder
+        self._variant = variant
         self._fault = fault
-        self._counting = Counting(folder)
+        self._numbering = Numbering(folder)
         self._struck: int | None = None
         """The process that alone is concerned."""
         self._until = 0.0
@@ -34,9 +35,9 @@ class Disturbance:
 
     def decide(self, call: Call) -> Verdict:
         """Let *call* pass or fail."""
-        point = self._counting.name(call)
-        if point is None:
+        if not self.is_let or not is_on_disk(call, self._folder):
             return PASS
+        point = self._numbering.number(self._variant, call)
         if not self.is_hit:
             self.points.append(point)
         fault = self._fault
@@ -57,7 +58,6 @@ class Disturbance:
     def _begin(self, fault: Fault, call: Call) -> None:
         self.is_hit = True
         self._until = time.monotonic() + fault.seconds
-        self.ended = self._until
         if fault.manner.startswith("process"):
             self._struck = call.pid
         if fault.error == "EMFILE" and fault.seconds:
@@ -70,7 +70,6 @@ class Disturbance:
             and fault.error != "EMFILE"  # which the kernel itself sees to
             and self._struck in (None, call.pid)
             and meets(fault.error, call)
-            and pattern_of(call, self._folder) is not None
         )
 
 

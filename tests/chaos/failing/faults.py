@@ -5,8 +5,11 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chaos.failing.points import Point, point_of
+from chaos.sweeping.points import Point, parse_point
 from chaos.tracing.calls import Call
+
+DISK: Final = ("state", "kept")
+"""The folders of the stack whose disk fails; what tasks and the daemon tell to the judge lies elsewhere."""
 
 _OPENS: Final = ("open", "openat", "openat2", "creat")
 _WRITES: Final = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "truncate", "fallocate")
@@ -44,13 +47,12 @@ MANNERS: Final = ("once", "process 1", "process 3", "everybody 1", "everybody 3"
 class Fault(NamedTuple):
     """An error at a point."""
 
-    variant: str
     point: Point
     error: str
     manner: str
 
     def __str__(self) -> str:
-        return f"{self.variant}: {self.point}: {self.error}: {self.manner}"
+        return f"{self.point}: {self.error}: {self.manner}"
 
     @property
     def errno(self) -> int:
@@ -65,8 +67,16 @@ class Fault(NamedTuple):
 
 def fault_of(text: str) -> Fault:
     """Read a fault as ``str`` writes it."""
-    variant, point, error, manner = text.split(": ")
-    return Fault(variant, point_of(point), error, manner)
+    point, error, manner = text.split(": ")
+    return Fault(parse_point(point), error, manner)
+
+
+def is_on_disk(call: Call, folder: Path) -> bool:
+    """Tell whether the disk that fails, below *folder*, has to do with *call*."""
+    if call.name == "bind":
+        return True
+    path = call.path or ""
+    return path.startswith(f"{folder}{os.sep}") and path[len(str(folder)) + 1 :].partition(os.sep)[0] in DISK
 
 
 def meets(error: str, call: Call) -> bool:
