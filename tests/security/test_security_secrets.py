@@ -20,7 +20,7 @@ CANARY = "c4n4ry/§ecret+öf 'quotes' \"and\" \\slashes"
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
-    for field, empty in (("values", ()), ("forms", frozenset()), ("pattern", None)):
+    for field, empty in (("values", ()), ("forms", frozenset()), ("pattern", None), ("act", None)):
         monkeypatch.setattr(secrecy._Known, field, empty)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     monkeypatch.delenv("TIDEMILL_SECRETS_DIR", raising=False)
@@ -209,6 +209,76 @@ def test_s11_in_another_process_as_well(folder, tmp_path):
     assert record.end.error.message == "****"
     for path in (tmp_path / "state").rglob("*"):
         assert not path.is_file() or CANARY[:12] not in path.read_text("utf-8", "replace"), path
+
+
+PROGRAMS = """
+    import os, subprocess, sys
+    from tidemill import Secret, flow, task
+
+    def say(*arguments):
+        subprocess.run(["printf", *arguments], check=True)
+
+    @task
+    def before():
+        say("nothing is known yet\\n")
+
+    @task
+    def programs():
+        token = Secret("db").get()
+        print("first")
+        say("%s\\n", f"to stdout {token}")
+        print("second")
+        subprocess.run(["sh", "-c", 'printf "%s" "$0" >&2', f"to stderr {token}"], check=True)
+        os.system("echo")
+        say("%s\\r%s\\n", f"bar {token}", "100")
+        subprocess.run(["echo", token], stdout=sys.stdout, stderr=sys.stderr, check=True)
+        if os.fork() == 0:
+            print("a copy prints", token)
+            sys.stdout.flush()
+            os.write(1, f"and writes {token}\\n".encode())
+            os._exit(0)
+        os.wait()
+        print("third")
+        say("%s", f"an end without a line's {token}")
+
+    @flow
+    def leaky():
+        before()
+        programs()
+"""
+
+
+def test_s11_what_programs_write_themselves_is_sifted_in_its_order(folder, tmp_path):
+    keep(folder, "db", CANARY)
+    record = run_file(write_flow(tmp_path / "flows", PROGRAMS), "leaky", state=tmp_path / "state")
+
+    assert record.state == "completed"
+    assert CANARY[:8] not in record.log
+    said = [line.partition("] OUT ")[2] or line for line in record.log.replace("\r", "\n").splitlines()]
+    assert said == [
+        "nothing is known yet", "first", "to stdout ****", "second", "to stderr ****", "bar ****", "100",
+        "****", "a copy prints ****", "and writes ****", "third", "an end without a line's ****",
+    ]  # fmt: skip
+
+
+def test_s11_a_flood_of_a_program_s_output_arrives_whole_and_waits_for_nobody(folder, tmp_path):
+    keep(folder, "db", CANARY)
+    text = """
+    import ctypes, subprocess, sys, time
+    from tidemill import Secret, flow
+
+    @flow
+    def floods():
+        token = Secret("db").get()
+        code = "import sys; [print(n, sys.argv[1]) for n in range(100_000)]"
+        program = subprocess.Popen([sys.executable, "-c", code, token])
+        ctypes.PyDLL(None).usleep(300_000)  # code that lets no other thread run meanwhile
+        program.wait()
+    """
+    record = run_file(write_flow(tmp_path / "flows", text), state=tmp_path / "state")
+
+    assert record.state == "completed"
+    assert record.log.splitlines() == [f"{number} ****" for number in range(100_000)]
 
 
 def test_s11_one_that_is_read_while_the_file_is_loaded_is_in_no_manifest(folder, tmp_path):

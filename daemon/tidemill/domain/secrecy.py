@@ -5,6 +5,7 @@ is not recognised any more.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from tidemill.domain.errors import TidemillError
@@ -28,6 +29,7 @@ class _Known:
     values: tuple[str, ...] = ()
     forms: frozenset[str] = frozenset()
     pattern: "re.Pattern[str] | None" = None
+    act: Callable[[], None] | None = None
 
 
 def learn(value: str) -> None:
@@ -37,6 +39,14 @@ def learn(value: str) -> None:
         _Known.forms |= _forms_of(value)
         forms = _Known.forms
         _Known.pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))))
+        act, _Known.act = _Known.act, None
+        if act is not None:
+            act()
+
+
+def when_needed(act: Callable[[], None]) -> None:
+    """Call *act* once, with the first secret that is read."""
+    _Known.act = act
 
 
 def known() -> tuple[str, ...]:

@@ -1,71 +1,18 @@
-"""The run's log: everything the run prints or logs, one line each, with its time, task and level.
-
-Every line is written as it is complete, so that nothing is lost when the process dies; a text of many lines is one
-write. What children of the run write to the streams themselves goes into the same file as it is.
-"""
+"""Everything the run prints or logs, on its way to the run's log, and to a terminal where there is one."""
 
 import io
 import logging
-import os
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
 from tidemill.authoring.context import CURRENT_RUN, CURRENT_TASK, logged_as
-from tidemill.domain.secrecy import hide
+from tidemill.domain.secrecy import hide, when_needed
+from tidemill.engine.run_log import RunLog
 
 _PARTIAL_LIMIT: Final = 64 * 1024
 _LEVELS: Final = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (0, "DEBUG"))
-
-
-class RunLog:
-    """Appends lines to the log of one run, up to a limit."""
-
-    def __init__(self, fd: int, limit: int) -> None:
-        self._fd = fd
-        self._left = limit
-        self._limit = limit
-        self._lock = threading.RLock()
-        self._second = -1
-        self._stamp = ""
-        os.register_at_fork(after_in_child=self._forget_lock)
-
-    def write(self, task: str, level: str, text: str) -> None:
-        """Write *text*, each of its lines with its own prefix."""
-        if self._left <= 0:
-            return
-        text = hide(text)
-        prefix = f"{self._now()} [{task}] {level} "
-        if "\n" in text:
-            text = text.rstrip("\n").replace("\n", f"\n{prefix}")
-        data = f"{prefix}{text}\n".encode("utf-8", "backslashreplace")
-        with self._lock:
-            if self._left <= 0:
-                return
-            self._left -= len(data)
-            if self._left <= 0:
-                mark = f"{self._now()} [-] WARNING output truncated: the limit of {self._limit} bytes is reached\n"
-                data = mark.encode()
-            self._append(data)
-
-    def _forget_lock(self) -> None:
-        # The thread that held it at the fork does not exist in the child.
-        self._lock = threading.RLock()
-
-    def _append(self, data: bytes) -> None:
-        # A full disk must not fail the task that prints.
-        with suppress(OSError):
-            while data:
-                data = data[os.write(self._fd, data) :]
-
-    def _now(self) -> str:
-        seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
-        if seconds != self._second:
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-            self._second = seconds
-        return f"{self._stamp}.{micros:06d}Z"
 
 
 class CapturedStream(io.TextIOBase):
@@ -126,6 +73,7 @@ class CapturedStream(io.TextIOBase):
 
     def flush(self) -> None:
         """Show the terminal what there is of this task's line; the log has every whole line already."""
+        self._log.drain()
         if self._echo is not None:
             line = (task_name(), threading.get_ident())
             text = self._partial.get(line, "")
@@ -211,6 +159,8 @@ class Capture:
         self._out = CapturedStream(log, "OUT", 1, sys.stdout if terminal else None)
         self._err = CapturedStream(log, "ERR", 2, sys.stderr if terminal else None)
         _LOGGING.aim(log, sys.stderr if terminal else None)
+        if not terminal:  # there a program has the terminal, which is who started the run
+            when_needed(log.sift)
 
     def install(self) -> None:
         """Take over."""
@@ -230,6 +180,7 @@ class Capture:
         """Log what is left of unfinished lines."""
         self._out.finish()
         self._err.finish()
+        self._log.finish()
 
 
 def task_name() -> str:

@@ -21,7 +21,7 @@ from tidemill.domain.results import ErrorInfo
 from tidemill.domain.runs import CRASH_HOOKS, RUN, RunOrder
 from tidemill.domain.states import State
 from tidemill.engine.calls.calling import InPlace
-from tidemill.engine.capture import Capture, RunLog
+from tidemill.engine.capture import Capture
 from tidemill.engine.failures import describe
 from tidemill.engine.files.collecting import collect
 from tidemill.engine.files.loading import load_file
@@ -29,6 +29,7 @@ from tidemill.engine.flow_run import carry_out, prepare_call
 from tidemill.engine.interrupts import Cancelled
 from tidemill.engine.invoking import invoke_code
 from tidemill.engine.run import Nowhere, Run
+from tidemill.engine.run_log import RunLog
 from tidemill.engine.run_names import name_run
 from tidemill.engine.spawned import prepare_children
 from tidemill.engine.threads import adopt_threads

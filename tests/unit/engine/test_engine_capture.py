@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from tidemill.engine.capture import CapturedStream, RunLog
+from tidemill.engine.capture import CapturedStream
+from tidemill.engine.run_log import RunLog
 
 
 @pytest.fixture

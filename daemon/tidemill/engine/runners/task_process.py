@@ -149,6 +149,7 @@ def _on_terminate(*_: Any) -> None:
 def _write_to_the_run_s_log() -> None:
     """Give what the code prints and logs the task's name, where the output is a run's log."""
     if is_child_of_a_run():
-        from tidemill.engine.capture import Capture, RunLog
+        from tidemill.engine.capture import Capture
+        from tidemill.engine.run_log import RunLog
 
         Capture(RunLog(os.dup(1), LOG_LIMIT)).install()
