@@ -24,7 +24,8 @@ class Secret:
     It is looked for among systemd's credentials (``LoadCredential=github:/path``), in the environment
     (``TIDEMILL_SECRET_GITHUB``), and in the file ``secrets/github`` beside the configuration, which nobody but its
     owner may read. Once read, its text is hidden in the run's log, in errors, tracebacks, previews and parameters, and
-    a result that holds it is not kept; what programs write that are started afterwards is searched, too. Pickled, copied or given as a parameter, only its name travels.
+    a result that holds it is not kept; what programs write that are started afterwards is searched, too. Pickled,
+    copied or given as a parameter, only its name travels.
     Raises DefinitionError for a name that cannot be a file's.
     """
 
