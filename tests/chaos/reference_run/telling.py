@@ -10,8 +10,8 @@ from chaos.killing.stack import Stack
 from chaos.reference_run.stack import ReferenceStack
 from tidemill.domain.errors import DaemonNotRunning, TidemillError
 
-PATIENCE: Final = 30.0
-"""Seconds for each step of the story; a daemon may be started many times in them."""
+PATIENCE: Final = 90.0
+"""Seconds for each step of the story: a daemon may be started many times in them, on a machine that is busy."""
 PAUSE: Final = 0.1
 """Seconds before a daemon that died is started again, and a step that came to nothing is tried again."""
 
