@@ -22,6 +22,10 @@ _NAMES: Final = (
 """What differs from telling to telling, and what stands for it."""
 
 
+_SIGNALS: Final = {"kill": 1, "tkill": 1, "tgkill": 2}
+"""Which argument is the signal; 0 asks whether somebody lives."""
+
+
 class Point(NamedTuple):
     """The n-th call of one kind, and perhaps the how-manieth call of any kind after it."""
 
@@ -79,4 +83,4 @@ def changes_something(call: Call) -> bool:
         return False
     if call.name == "sendto":
         return call.args[2] > 1
-    return not (call.name in ("kill", "tgkill") and call.args[-4 if call.name == "tgkill" else 1] == 0)
+    return not (call.name in _SIGNALS and call.args[_SIGNALS[call.name]] == 0)
