@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos campaign upgrades simulation zones soak ioerrors power clean
+.PHONY: help install run test check format bench chaos sweep campaign upgrades simulation zones soak ioerrors power stateful fuzz clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -45,7 +45,7 @@ format: install  ## put the code into its shape
 bench: install  ## measure, as JSON lines, each figure beside its floor
 	$(BIN)/python -P tests/benchmarks
 
-chaos: campaign upgrades simulation zones soak ioerrors power  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
+chaos: campaign upgrades simulation zones soak ioerrors power stateful fuzz sweep  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
 
 campaign: install  ## SIGKILL at random on the real stack, half an hour long (MINUTES=, SEED=)
 	$(BIN)/python -P tests/chaos/campaign.py --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
@@ -55,6 +55,9 @@ upgrades: install  ## change the version a hundred times and back while runs liv
 
 simulation: install  ## simulate lives of the daemon until 200,000 faults were made (FAULTS=, SEED=)
 	$(BIN)/python -P tests/chaos/simulate.py --faults $(or $(FAULTS),200000) --seed $(or $(SEED),1)
+
+sweep: install  ## kill at every state-changing system call of small stories on the real stack (PART=1/2, PAIRS=, SEED=)
+	$(BIN)/python -P tests/chaos/sweep.py --part $(or $(PART),1/1) --pairs $(or $(PAIRS),0) --seed $(or $(SEED),1)
 
 zones: install  ## compare ten years of schedules in every time zone with an independent computation
 	$(BIN)/python -P tests/chaos/zones.py
@@ -70,6 +73,9 @@ power: install  ## cut the power at thousands of moments of recorded system call
 
 stateful: install  ## go through histories of commands drawn by Hypothesis, each step held against a model (EXAMPLES=, SEED=)
 	$(BIN)/python -P tests/chaos/stateful.py --examples $(or $(EXAMPLES),300) --seed $(or $(SEED),1)
+
+fuzz: install  ## frames, journal lines, ids and flow files that are nonsense, a million of each (INPUTS=, SEED=)
+	$(BIN)/python -P tests/chaos/fuzz.py --inputs $(or $(INPUTS),1000000) --seed $(or $(SEED),1)
 
 clean:  ## take away .venv and what tools left; .tidemill/ (your history) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
