@@ -27,6 +27,8 @@ class Daemon:
         self.flows.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"
+        self.prefix: list[str] = []
+        """Words before the daemon's command: a program that makes it a place of its own and becomes it."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL_")},
             "PYTHONPATH": str(SOURCE),
@@ -48,7 +50,7 @@ class Daemon:
         """Start the daemon in the foreground, and wait until it serves."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tidemill.service", *options],
+                [*self.prefix, sys.executable, "-P", "-m", "tidemill.service", *options],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

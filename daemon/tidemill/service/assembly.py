@@ -40,6 +40,7 @@ from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.lock import StateLock
 from tidemill.service.memory import settle
+from tidemill.service.memory_kills import MemoryKills
 from tidemill.service.mendings import Mendings
 from tidemill.service.opening import open_history
 from tidemill.service.recording import Recording
@@ -117,13 +118,17 @@ async def serve(
             forget_drafts(paths, run.uid)
         starter.soon()
 
+    def met_limit(uid: str, status: int | None) -> str | None:
+        run = dispatcher.find(uid)
+        return groups.met(uid, status) or memory_kills.met(None if run is None else run.process, status)
+
     link = ForkserverLink(
         paths,
         settings.forkserver.preload,
         lambda run: order_for(run, roster, paths, daemon.settings, groups.folder_for),
         lambda urgent: recorder.hint(urgent=urgent),
     )
-    groups = RunGroups(find_place())
+    groups, memory_kills = RunGroups(find_place()), MemoryKills()
     put_into_force(paths, settings.limits)
     slots = RunSlots(paths.limits)
     dispatcher = Dispatcher(
@@ -134,7 +139,7 @@ async def serve(
         max_runs=settings.dispatch.max_runs,
         cancel_grace=settings.dispatch.cancel_grace,
         on_end=ended,
-        met=groups.met,
+        met=met_limit,
     )
     starter = Starter(loop, dispatcher, link)
     watch = ExitWatch(paths, exited)
@@ -223,7 +228,15 @@ async def serve(
         version=VERSION,
     )
     heartbeat = Heartbeat(
-        daemon, dispatcher, lock=lock, watch=watch, clock=clock, recorder=recorder, control=control, notifier=notifier
+        daemon,
+        dispatcher,
+        lock=lock,
+        watch=watch,
+        clock=clock,
+        recorder=recorder,
+        control=control,
+        notifier=notifier,
+        memory_kills=memory_kills,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.ask_to_stop)
@@ -266,6 +279,7 @@ async def serve(
         await asyncio.to_thread(catalog.stop)
         await control.close()
         watch.close()
+        memory_kills.close()
         hooks.close()
         goes_on = mendings.is_wanted and daemon.stop_request is None
         link.close(retire=not goes_on)

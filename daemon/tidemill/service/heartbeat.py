@@ -10,6 +10,7 @@ from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.service.daemon import Daemon
 from tidemill.service.lock import StateLock
+from tidemill.service.memory_kills import MemoryKills
 from tidemill.service.systemd import Notifier
 from tidemill.service.watching import ExitWatch
 
@@ -34,6 +35,7 @@ class Heartbeat:
         recorder: Recorder,
         control: ControlServer,
         notifier: Notifier,
+        memory_kills: MemoryKills,
     ) -> None:
         self._daemon = daemon
         self._dispatcher = dispatcher
@@ -43,6 +45,7 @@ class Heartbeat:
         self._recorder = recorder
         self._control = control
         self._notifier = notifier
+        self._memory_kills = memory_kills
         self._task: asyncio.Task[None] | None = None
         self._summary = ""
         self._fed = 0.0
@@ -61,6 +64,7 @@ class Heartbeat:
             try:
                 self._dispatcher.enforce()
                 self._daemon.groups.enforce(self._dispatcher.live_runs)
+                self._memory_kills.beat()
                 self._watch.reap_strangers(self._dispatcher.live_runs)
                 await self._control.ensure_reachable()
                 self._tell_systemd()
