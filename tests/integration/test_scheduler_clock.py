@@ -180,18 +180,35 @@ def test_a_clock_set_back_a_little_waits_and_repeats_nothing(monkeypatch, receiv
     assert clock.next_at(1) > wall() + timedelta(minutes=29)
 
 
-def test_a_clock_set_back_far_is_followed(monkeypatch, receiver):
-    wall = Wall(monkeypatch)
-    clock = Clock(receiver, now=wall)
+def test_a_clock_set_back_tells_by_how_much_and_goes_on_from_where_it_is_told(monkeypatch, receiver):
+    wall, steps = Wall(monkeypatch), []
     wall.ahead = timedelta(days=1000)
-    clock.start()
+
+    def begin_anew(seconds):
+        steps.append(seconds)
+        clock.set(1, SECONDLY, wall())
+
+    clock = Clock(receiver, now=wall, on_step=begin_anew)
     clock.set(1, SECONDLY, wall())
+    clock.start()
     receiver.wait_for(1)
     wall.ahead = timedelta()
     while receiver.moments[-1].moment > wall() + timedelta(days=1):
         time.sleep(0.02)
     clock.stop()
     assert abs(receiver.moments[-1].moment - wall()) < timedelta(minutes=1)
+    assert [round(seconds / 86400) for seconds in steps] == [-1000]
+
+
+def test_a_step_before_it_was_started_is_noticed(monkeypatch, receiver):
+    wall, steps = Wall(monkeypatch), []
+    clock = Clock(receiver, now=wall, on_step=steps.append)
+    wall.ahead = timedelta(hours=-5)
+    clock.start()
+    while not steps:
+        time.sleep(0.01)
+    clock.stop()
+    assert [round(seconds) for seconds in steps] == [-5 * 3600]
 
 
 def test_it_ticks_without_schedules_and_stops_for_good(receiver):

@@ -8,20 +8,14 @@ import msgspec
 
 from tidemill.domain.errors import NotFound
 from tidemill.domain.manifests import FlowManifest, Problem
-from tidemill.domain.schedules import ScheduleSpec
-from tidemill.domain.zones import LARGE_JUMP
 from tidemill.history.records import StoredFlow, StoredSchedule
-from tidemill.history.run_writing import RunWriting
-from tidemill.history.statements import Row
+from tidemill.history.schedule_writing import ScheduleWriting, as_json, read_spec
 from tidemill.history.texts import storable
 
-_SPEC: Final = msgspec.json.Decoder(ScheduleSpec)
-_SET_BACK: Final = LARGE_JUMP * 1_000_000
-"""Microseconds: whoever is set back by more follows the clock at once."""
 _FLOW: Final = msgspec.json.Decoder(FlowManifest)
 
 
-class FlowWriting(RunWriting):
+class FlowWriting(ScheduleWriting):
     """The sentences about flows."""
 
     def add_sources(self, texts: Mapping[str, bytes]) -> None:
@@ -51,7 +45,7 @@ class FlowWriting(RunWriting):
         flow_id = self.flow_id(flow.name)
         self.execute(
             "UPDATE flows SET file = ?, manifest = ?, version_id = ?, active = 1 WHERE id = ?",
-            (storable(file), _json(flow), self.version_id(version), flow_id),
+            (storable(file), as_json(flow), self.version_id(version), flow_id),
         )
         return self.sync_schedules(flow.name, flow.schedules, now)
 
@@ -60,7 +54,7 @@ class FlowWriting(RunWriting):
         for name in names:
             flow_id = self.flow_id(name)
             self.execute("UPDATE flows SET active = 0 WHERE id = ?", (flow_id,))
-            self.execute("UPDATE schedules SET removed_at = ? WHERE flow_id = ? AND removed_at IS NULL", (now, flow_id))
+            self.sync_schedules(name, (), now)
 
     def set_paused(self, flow: str, at: int | None) -> bool:
         """Pause a flow, or resume it (*at* None); False if it was so already."""
@@ -70,21 +64,6 @@ class FlowWriting(RunWriting):
         if self.row("SELECT 1 FROM flows WHERE name = ?", (flow,)) is None:
             raise NotFound(f"there is no flow {flow}")
         return False
-
-    def sync_schedules(self, flow: str, specs: Sequence[ScheduleSpec], now: int) -> list[StoredSchedule]:
-        """Make *specs* the schedules of a flow; a new or returning one is due from *now* on."""
-        flow_id = self.flow_id(flow)
-        wanted = {spec.key(): spec for spec in specs}
-        known = {
-            row[0]: row[1:]
-            for row in self.rows(
-                "SELECT key, id, spec, cursor, removed_at FROM schedules WHERE flow_id = ?", (flow_id,)
-            )
-        }
-        for key, (schedule_id, _, _, removed_at) in known.items():
-            if key not in wanted and removed_at is None:
-                self.execute("UPDATE schedules SET removed_at = ? WHERE id = ?", (now, schedule_id))
-        return [self._sync(flow_id, key, spec, known.get(key), now) for key, spec in wanted.items()]
 
     def save_file(self, path: str, shown: str, errors: Sequence[Problem], warnings: Sequence[Problem]) -> None:
         """Record what is wrong with a flow file as it stands now; nothing, if nothing is."""
@@ -121,7 +100,7 @@ class FlowWriting(RunWriting):
         for flow_id, key, spec, cursor in self.rows(
             "SELECT flow_id, id, spec, cursor FROM schedules WHERE removed_at IS NULL ORDER BY id"
         ):
-            schedules.setdefault(flow_id, []).append(StoredSchedule(key, _SPEC.decode(spec), cursor))
+            schedules.setdefault(flow_id, []).append(StoredSchedule(key, read_spec(spec), cursor))
         return [
             StoredFlow(
                 name,
@@ -141,42 +120,6 @@ class FlowWriting(RunWriting):
     def load_paused(self) -> dict[str, int]:
         """Return the names of the paused flows and since when; a flow may be paused while its file is away."""
         return dict(self.rows("SELECT name, paused_at FROM flows WHERE paused_at IS NOT NULL"))
-
-    def _sync(self, flow_id: int, key: str, spec: ScheduleSpec, known: Row | None, now: int) -> StoredSchedule:
-        text = _json(spec)
-        if known is None:
-            row = self.row(
-                "INSERT INTO schedules (flow_id, key, spec, cursor, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id",
-                (flow_id, key, text, now, now),
-            )
-            assert row is not None
-            return StoredSchedule(int(row[0]), spec, now)
-        schedule_id, stored, cursor, removed_at = known
-        known_cursor = cursor
-        if cursor - now > _SET_BACK:
-            # The clock was wrong when it was written, and by it the schedule would be silent until then.
-            cursor = self._last_seen(schedule_id, now) if removed_at is None else now
-        elif removed_at is not None:
-            cursor = max(cursor, now)
-        if removed_at is not None or stored != text or cursor != known_cursor:
-            self.execute(
-                "UPDATE schedules SET spec = ?, removed_at = NULL, cursor = ? WHERE id = ?", (text, cursor, schedule_id)
-            )
-        return StoredSchedule(schedule_id, spec, cursor)
-
-    def _last_seen(self, schedule_id: int, now: int) -> int:
-        """Return up to which moment the ledger accounts for a schedule, of those that have come by *now*."""
-        row = self.row(
-            "SELECT COALESCE(until, moment) FROM occurrences WHERE schedule_id = ? AND moment <= ?"
-            " ORDER BY moment DESC LIMIT 1",
-            (schedule_id, now),
-        )
-        return now if row is None else min(int(row[0]), now)
-
-
-def _json(value: FlowManifest | ScheduleSpec) -> str:
-    # Through json, which writes what is beyond ASCII as escapes: every database takes those.
-    return json.dumps(msgspec.to_builtins(value))
 
 
 def _problems(problems: Sequence[Problem]) -> str:

@@ -46,6 +46,12 @@ class LedgerWriting(RunWriting):
         """Note that every moment up to *moment* is accounted for. It never goes back."""
         self.execute("UPDATE schedules SET cursor = ? WHERE id = ? AND cursor < ?", (moment, schedule_id, moment))
 
+    def load_cursor(self, schedule_id: int) -> int:
+        """Return up to which moment a schedule is accounted for."""
+        row = self.row("SELECT cursor FROM schedules WHERE id = ?", (schedule_id,))
+        assert row is not None
+        return int(row[0])
+
     def load_ledger(self, schedule_id: int, after: int) -> list[LedgerRow]:
         """Return the rows of a schedule that lie, or reach, behind *after*, oldest first."""
         reaching = self.row(_AT_OR_BEFORE, (schedule_id, after))
@@ -53,7 +59,7 @@ class LedgerWriting(RunWriting):
         return [
             LedgerRow(*row)
             for row in self.rows(
-                "SELECT moment, outcome, run_id, until, count FROM occurrences"
+                "SELECT moment, outcome, run_id, until, count, decided_at FROM occurrences"
                 " WHERE schedule_id = ? AND moment >= ? ORDER BY moment",
                 (schedule_id, first),
             )

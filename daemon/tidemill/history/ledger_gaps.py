@@ -1,44 +1,25 @@
-"""Moments that somebody judged and nobody knows any more how: they get their rows, so that none is left in silence."""
+"""Moments that were due and have no row get theirs, around the rows that are there: none is left in silence."""
 
-from typing import Final
+from dataclasses import replace
 
-from tidemill.domain.outcomes import Outcome
 from tidemill.domain.schedules import ScheduleSpec
+from tidemill.domain.stretches import stretch
 from tidemill.history.ledger import LedgerWriting
 from tidemill.history.records import NewOccurrence
 
-MOST: Final = 20_000
-"""Moments computed for one schedule, which takes a second; beyond them only what is recorded is known."""
-LOST: Final = "what became of it was lost with the history, which was put back from an older day"
 
+def fill_gaps(writer: LedgerWriting, like: NewOccurrence, spec: ScheduleSpec, low: int, high: int) -> int:
+    """Account for the moments after *low* and up to *high* that have no row, by rows *like* this; return how many.
 
-def fill_gaps(writer: LedgerWriting, schedule_id: int, spec: ScheduleSpec, low: int, decided_at: int) -> int:
-    """Account for the moments of a schedule after *low* and up to its cursor that have no row; return how many."""
-    row = writer.row("SELECT cursor FROM schedules WHERE id = ?", (schedule_id,))
-    assert row is not None
-    high, zone = int(row[0]), spec.zone()
-    covered = [(entry.moment, entry.until or entry.moment) for entry in writer.load_ledger(schedule_id, low)]
-    gap: list[int] = []
-    filled = 0
-    moment = spec.next_micros(low, zone)
-    for _ in range(MOST):
-        if moment is None or moment > high:
-            break
-        while covered and covered[0][1] < moment:
-            covered.pop(0)
-            filled += _fill(writer, schedule_id, gap, decided_at)
-        if not covered or moment < covered[0][0]:
-            gap.append(moment)
-        moment = spec.next_micros(moment, zone)
-    return filled + _fill(writer, schedule_id, gap, decided_at)
-
-
-def _fill(writer: LedgerWriting, schedule_id: int, gap: list[int], decided_at: int) -> int:
-    """Write one row for the moments of *gap*, and empty it."""
-    if not gap:
-        return 0
-    until = gap[-1] if len(gap) > 1 else None
-    row = NewOccurrence(schedule_id, gap[0], Outcome.MISSED, LOST, decided_at, until=until, count=len(gap))
-    count = len(gap) if writer.add_occurrence(row) else 0
-    gap.clear()
-    return count
+    Times are microseconds. Each gap is one row, however many moments it holds.
+    """
+    filled, begin = 0, low
+    for seen in (*writer.load_ledger(like.schedule_id, low), None):
+        found = stretch(spec, begin, high if seen is None else min(seen.moment - 1, high))
+        if found is not None:
+            until = found.last if found.moments > 1 else None
+            writer.add_occurrence(replace(like, moment=found.first, until=until, count=found.moments))
+            filled += found.moments
+        if seen is not None:
+            begin = max(begin, seen.until or seen.moment)
+    return filled

@@ -26,6 +26,7 @@ from tidemill.history.writing import Writer
 UNKNOWN: Final = "unknown"
 """The flow of a run whose journal was begun by a version that did not tell it."""
 AGAIN: Final = "a run was made for it; the ledger was lost, and made again from the run's journal"
+LOST: Final = "what became of it was lost with the history, which was put back from an older day"
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _FLOW_NOTED: Final = "flow "
 _DETAILS: Final = ("task_runs", "attempts", "results")
@@ -90,7 +91,8 @@ class Rebuilding:
             # What was due before its latest moment was judged by somebody, and nobody knows how.
             writer.execute("UPDATE schedules SET created_at = cursor WHERE id = ?", (schedule_id,))
         for schedule_id, (spec, low) in self._schedules.items():
-            fill_gaps(writer, schedule_id, spec, low, self._now)
+            lost = NewOccurrence(schedule_id, low, Outcome.MISSED, LOST, self._now)
+            fill_gaps(writer, lost, spec, low, writer.load_cursor(schedule_id))
 
     def _connect(self, writer: Writer, run_id: int, uid: str, order: RunOrdered) -> None:
         """Give a run its version, its schedule's moment and, at the end, the run that it repeats."""

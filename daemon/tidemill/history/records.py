@@ -111,3 +111,4 @@ class LedgerRow(NamedTuple):
     until: int | None
     moments: int
     """How many moments it stands for."""
+    decided_at: int

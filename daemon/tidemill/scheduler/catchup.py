@@ -1,19 +1,17 @@
 """What becomes of the moments that passed while nobody was there, told in a bounded number of rows."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tidemill.domain.outcomes import Catchup, Outcome
 from tidemill.domain.specs import ScheduleSpec
+from tidemill.domain.stretches import stretch
 from tidemill.domain.times import from_micros, to_micros
 from tidemill.scheduler.judgement import Verdict, spoken
 
 MOST_ROWS: Final = 100
 """Moments without a run of their own that get a row each; the older ones share one, as a range."""
-MOST_COUNTED: Final = 10_000
-"""Moments of a range that are counted, which takes 0.1 s; beyond it the count is a lower bound."""
 
 _TICK: Final = timedelta(microseconds=1)
 
@@ -54,15 +52,6 @@ def plan_catchup(
     return [*earlier, Verdict(latest, Outcome.LATE, reason, starts=True)]
 
 
-def part_of(spec: ScheduleSpec, span: Verdict, low: datetime, high: datetime) -> Verdict | None:
-    """Return the part of a range of moments from *low* to *high*; None where no moment lies there."""
-    moments = _between(spec, low - _TICK, high, MOST_COUNTED)
-    if not moments:
-        return None
-    last = moments[-1] if len(moments) < MOST_COUNTED else _last(spec, high)
-    return replace(span, moment=moments[0], until=last, count=len(moments))
-
-
 def _newest_runs(spec: ScheduleSpec, low: datetime, now: datetime, *, most: int, why: str) -> list[Verdict]:
     """Make up for the newest *most* moments in (low, now]."""
     verdicts: list[Verdict] = []
@@ -91,11 +80,11 @@ def _rows(
         Verdict(moment, outcome, reason, coalesced_into=coalesced_into)
         for moment in _between(spec, begin, high, MOST_ROWS)
     ]
-    older = _between(spec, low, begin, MOST_COUNTED)
-    if not older:
+    older = stretch(spec, to_micros(low), to_micros(begin))
+    if older is None:
         return verdicts
-    last = _last(spec, begin)
-    span = Verdict(older[0], outcome, reason, coalesced_into=coalesced_into, until=last, count=len(older))
+    first, last = from_micros(older.first), from_micros(older.last)
+    span = Verdict(first, outcome, reason, coalesced_into=coalesced_into, until=last, count=older.moments)
     return [span, *verdicts]
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tidemill.domain.specs import ScheduleSpec
-from tidemill.domain.zones import LARGE_JUMP
 from tidemill.scheduler.moments import DueMoment, Moments, portions
 from tidemill.scheduler.timer import Timer
 
@@ -27,9 +26,9 @@ class Clock:
     """Delivers due moments to *on_due*, from a thread of its own, in slices.
 
     A delivery that raises is kept and repeated at the next heartbeat. A clock that is set forward, or a
-    machine that slept, delivers what passed meanwhile, late. A clock set back by less than three hours
-    delivers nothing twice: it waits until time is where it was. Set back further, every schedule goes on
-    from the new time, and the ledger knows which moments it has seen.
+    machine that slept, delivers what passed meanwhile, late. A clock set back delivers nothing twice: it waits
+    until time is where it was. *on_step* is told by how many seconds the wall's clock was set, and whoever knows
+    that it was wrong before has schedules begin anew with :meth:`set`.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Clock:
 
     def start(self) -> None:
         """Start the thread; moments that have come since a schedule's *after* are delivered at once."""
-        self._seen = (self._now(), time.monotonic())
         self._timer.start()
 
     def stop(self) -> None:
@@ -137,13 +135,5 @@ class Clock:
         if abs(step) < _STEP:
             return
         _log.warning("the machine's clock moved by %+.1f s", step)
-        if step <= -LARGE_JUMP:
-            self._follow_back(wall)
         if self._on_step is not None:
             self._on_step(step)
-
-    def _follow_back(self, now: datetime) -> None:
-        with self._lock:
-            for schedule_id, moments in self._schedules.items():
-                self._schedules[schedule_id] = Moments(schedule_id, moments.spec, now)
-                self._changes.append(schedule_id)

@@ -47,6 +47,7 @@ from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
 from tidemill.service.run_groups import RunGroups
+from tidemill.service.setting_right import SettingRight
 from tidemill.service.starting import Starter
 from tidemill.service.systemd import Notifier
 from tidemill.service.timekeeping import Timekeeper
@@ -160,13 +161,15 @@ async def serve(
         for portion in portions(moments, DUE_AT_ONCE):
             inbox.put(timekeeper.due, portion)
 
-    clock = Clock(due)
+    clock = Clock(due, on_step=lambda seconds: inbox.put(right.stepped, seconds))
+    right = SettingRight(roster, recording, clock, _now)
 
     recorder.start()
     serving = asyncio.current_task()
     assert serving is not None
     guard = loop.create_task(mendings.watch(recorder, serving))
     try:
+        await right.begin()
         paused, known = await recording.perform(lambda writer: (writer.load_paused(), writer.load_catalog()))
     except asyncio.CancelledError:
         await asyncio.to_thread(recorder.stop, AT_ONCE)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tidemill.catalog.known import CatalogChange, KnownFile, Version
@@ -20,6 +21,9 @@ from tidemill.service.roster import KnownFlow, Roster
 from tidemill.service.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 20
+"""Flows taken away in one transaction: the moments that they missed are counted in it."""
 
 
 class Enrolment:
@@ -98,9 +102,9 @@ class Enrolment:
     async def drop_absent(self, known: Iterable[str]) -> None:
         """Take flows out of the history's catalog that left the folder while no daemon watched."""
         absent = [name for name in known if self._roster.find(name) is None]
-        if absent:
-            now = to_micros(self._now())
-            await self._recording.perform(lambda writer: writer.remove_flows(absent, now))
+        now = to_micros(self._now())
+        for first in range(0, len(absent), AT_ONCE):
+            await self._recording.perform(partial(Writer.remove_flows, names=absent[first : first + AT_ONCE], now=now))
 
     def _note_problems(self, file: KnownFile) -> None:
         if file.errors:

@@ -154,10 +154,6 @@ class Timekeeper:
         if not verdict.starts:
             return Entry(schedule_id, spec, verdict, None, flow.version)
         manifest = flow.manifest
-        if verdict.cancel_live:
-            for active in self._dispatcher.active_of(manifest.name):
-                if not active.gives_way:
-                    self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
         run = ActiveRun(
             uid=new_run_id(),
             flow=manifest.name,
@@ -192,10 +188,17 @@ class Timekeeper:
                 if run_id is None:
                     self._dispatcher.withdraw(entry.run)
                 else:
+                    if entry.verdict.cancel_live:
+                        self._cancel_others(entry.run)
                     self._dispatcher.recorded(entry.run, run_id)
             self._start_due()
 
         self._recording.submit(work, done)
+
+    def _cancel_others(self, run: ActiveRun) -> None:
+        for active in self._dispatcher.active_of(run.flow):
+            if not active.gives_way:
+                self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
 
 
 def _are_timely(moments: Iterable[DueMoment], now: datetime, jitter: float) -> bool:

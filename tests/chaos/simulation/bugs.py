@@ -9,8 +9,8 @@ from tidemill.dispatcher import dispatcher
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.queue import PendingQueue
 from tidemill.domain.states import State
-from tidemill.history import flow_writing, turns
 from tidemill.history import ingest as ingesting
+from tidemill.history import schedule_writing, taking_back, turns
 from tidemill.history.following import Journals
 from tidemill.history.ledger import LedgerWriting
 from tidemill.history.pacing import Pace
@@ -20,7 +20,7 @@ from tidemill.history.run_writing import RunWriting
 from tidemill.history.writing import Writer
 from tidemill.journal.reader import JournalReader
 from tidemill.scheduler.clock import Clock
-from tidemill.service import entering, recovery
+from tidemill.service import entering, recovery, setting_right
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery
 from tidemill.service.roster import Roster
@@ -253,13 +253,31 @@ def a_new_version_of_a_flow_is_not_paused():
 
 @contextmanager
 def a_range_is_refused_whole():
-    with patch.object(entering, "_left_open", lambda writer, entry: ()):
+    with patch.object(entering, "fill_gaps", lambda *_: 0):
         yield
 
 
 @contextmanager
 def a_cursor_ahead_of_the_clock_stays_there():
-    with patch.object(flow_writing, "_SET_BACK", 10**18):
+    with patch.object(setting_right, "take_back", lambda writer, now: []):
+        yield
+
+
+@contextmanager
+def what_was_decided_in_a_wrong_time_stands():
+    with patch.object(taking_back, "TOLERANCE", 10**18):
+        yield
+
+
+@contextmanager
+def a_moment_that_is_still_open_is_left_behind():
+    with patch.object(LedgerWriting, "load_cursor", lambda self, schedule_id: 10**17):
+        yield
+
+
+@contextmanager
+def a_schedule_is_taken_away_in_silence():
+    with patch.object(schedule_writing, "fill_gaps", lambda *_: 0):
         yield
 
 
@@ -356,7 +374,10 @@ BUGS = {
     a_run_that_is_silent_for_a_second_is_called_dead: 2,
     a_new_version_of_a_flow_is_not_paused: 1,
     a_range_is_refused_whole: 23,
-    a_cursor_ahead_of_the_clock_stays_there: 35,
+    a_cursor_ahead_of_the_clock_stays_there: 1,
+    what_was_decided_in_a_wrong_time_stands: 1,
+    a_moment_that_is_still_open_is_left_behind: 1,
+    a_schedule_is_taken_away_in_silence: 1,
     a_cancelled_run_is_started_by_the_next_daemon: 24,
     the_history_is_opened_by_hand: 1,
     a_pause_is_kept_in_memory: 1,

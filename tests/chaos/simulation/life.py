@@ -11,6 +11,7 @@ from tidemill.catalog.known import CatalogChange
 from tidemill.config.settings import DispatchSettings, ScheduleSettings, Settings
 from tidemill.control.requests import Request
 from tidemill.dispatcher.dispatcher import Dispatcher
+from tidemill.forkserver.cgroups import Place
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.scheduler.moments import portions
@@ -23,6 +24,8 @@ from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery, load_left
 from tidemill.service.roster import Roster
+from tidemill.service.run_groups import RunGroups
+from tidemill.service.setting_right import SettingRight
 from tidemill.service.starting import Starter
 from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.waiting import Waiters
@@ -47,6 +50,7 @@ class Life:
         asyncio._set_running_loop(self.loop)
         self.is_ready = False
         self.is_broken = None
+        self.ticked_at = None
         paths, self.inbox = world.paths, Inbox(self.loop)
         settings = Settings(
             dispatch=DispatchSettings(max_runs=world.max_runs, cancel_grace=5.0),
@@ -58,10 +62,11 @@ class Life:
         self.recorder._pen = MortalPen(world.database, world.disk)
         self.recording = Recording(self.recorder, self.inbox)
         self.roster, self.waiters = Roster(), Waiters()
+        groups = RunGroups(Place("", "simulated"))
         self.link = ForkserverLink(
             paths,
             (),
-            lambda run: order_for(run, self.roster, paths, self.daemon.settings),
+            lambda run: order_for(run, self.roster, paths, self.daemon.settings, groups.folder_for),
             lambda urgent: self.recorder.hint(urgent=urgent),
         )
         self.dispatcher = Dispatcher(
@@ -85,7 +90,8 @@ class Life:
             max_catchup=settings.schedule.max_catchup,
             now=world.now,
         )
-        self.clock = Clock(self._due, now=world.now)
+        self.clock = Clock(self._due, now=world.now, on_step=self._stepped)
+        self.right = SettingRight(self.roster, self.recording, self.clock, world.now)
         self.clock._timer.start = self._start_timer
         self.daemon = Daemon(
             settings,
@@ -101,11 +107,13 @@ class Life:
             slots=NoSlots(),
             start_due=self.starter.soon,
             caretaking=None,
+            groups=groups,
         )
         self.loop.create_task(self._serve(), self._served)
 
     async def _serve(self):
         world = self.world
+        await self.right.begin()
         self.enrolment = Enrolment(
             self.roster,
             self.recording,
@@ -146,6 +154,9 @@ class Life:
     def _due(self, moments):
         for portion in portions(moments, DUE_AT_ONCE):
             self.inbox.put(self.timekeeper.due, portion)
+
+    def _stepped(self, seconds):
+        self.inbox.put(self.right.stepped, seconds)
 
     def _observe(self, facts):
         self.dispatcher.observe(facts)
@@ -191,6 +202,12 @@ class Life:
         """Do what the clock's thread would."""
         if self.clock._timer.running:
             self.clock._timer._process_jobs()
+            self.ticked_at = self.world.micros()
+
+    @property
+    def is_settled(self):
+        """Whatever the clock has told is judged and recorded."""
+        return not (self.loop.ready or self.inbox._waiting or self.recorder._queue or self.clock._outbox)
 
     def beat(self):
         """Do what the heartbeat does."""

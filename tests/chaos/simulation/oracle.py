@@ -6,6 +6,7 @@ from collections import defaultdict
 from contextlib import closing
 
 from chaos.simulation.flows import moments
+from chaos.simulation.promises import promised
 from tidemill.domain.events import TaskEnded, TaskRetrying, TaskStarted
 from tidemill.journal.format import encode
 
@@ -42,29 +43,30 @@ def _sound(history):
 def _ledger(world, history):
     """I3: every moment has one row, and no row is without its moment; a run for a moment is the only one."""
     rows = defaultdict(list)
-    for schedule_id, moment, until, count, outcome, run_id, into in history.execute(
-        "SELECT schedule_id, moment, until, count, outcome, run_id, coalesced_into FROM occurrences"
+    for schedule_id, moment, until, count, outcome, run_id, into, decided in history.execute(
+        "SELECT schedule_id, moment, until, count, outcome, run_id, coalesced_into, decided_at FROM occurrences"
         " ORDER BY schedule_id, moment"
     ):
-        rows[schedule_id].append((moment, until or moment, count, outcome, run_id, into))
+        rows[schedule_id].append((moment, until or moment, count, outcome, run_id, into, decided))
         _must((run_id is not None) == (outcome in ("ran", "late")), f"I3: {outcome} with run {run_id}")
     for schedule_id, (text, epochs) in world.epochs.items():
         spec = json.loads(text)
-        jitter = int(spec["jitter"] * 1_000_000)
         found, at_moments = _spread(schedule_id, spec, rows[schedule_id])
         world.stats["moments"] += len(found)
-        for begin, end, cursor in epochs:
-            high = world.ends_at - jitter if end is None else end
-            expected = moments(spec["kind"], spec["expression"], begin, high)
+        for low, high in promised(epochs, world.looks, world.hours, int(spec["jitter"] * 1_000_000)):
+            expected = moments(spec["kind"], spec["expression"], low, high)
             missing = [moment for moment in expected if moment not in found]
-            if cursor is not None:
-                # What was due and not yet judged when its schedule was taken away is nobody's any more.
-                world.stats["moments of schedules that were taken away"] += sum(moment > cursor for moment in missing)
-                missing = [moment for moment in missing if moment <= cursor]
             _must(
                 not missing,
                 f"I3: schedule {schedule_id} ({spec['expression']}) has no row for {missing[:5]}"
-                f" of ({begin}, {high}], {len(missing)} in all",
+                f" of ({low}, {high}], {len(missing)} in all",
+            )
+        for moment, until, _, outcome, run_id, _, decided in rows[schedule_id]:
+            look = None if run_id is not None else world.looks.contradiction(until, decided)
+            _must(
+                look is None,
+                f"I3: {outcome} stands for moments from {moment} to {until}, decided at {decided}, of schedule"
+                f" {schedule_id}, and stood there when a daemon looked at {look}",
             )
         for moment, (outcome, into) in at_moments.items():
             if outcome == "coalesced":
@@ -84,7 +86,7 @@ def _ledger(world, history):
 def _spread(schedule_id, spec, rows):
     """Return all moments that the rows stand for, none of them twice, and the rows of single moments."""
     found, single = set(), {}
-    for moment, until, count, outcome, _, into in rows:
+    for moment, until, count, outcome, _, into, _ in rows:
         covered = list(moments(spec["kind"], spec["expression"], moment - 1, until))
         _must(
             covered and covered[0] == moment, f"I3: schedule {schedule_id} has a row for {moment}, when it is not due"

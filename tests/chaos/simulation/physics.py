@@ -21,7 +21,9 @@ class Hours:
 
     def __init__(self, begin):
         self._monotonic = 1000.0
-        self._ahead = begin - 1000.0
+        self._ahead = self._right = begin - 1000.0
+        self.eras = [[self.time(), None]]
+        """Where each era of the wall's clock began and ended, in seconds; the present one goes on."""
 
     def monotonic(self):
         return self._monotonic
@@ -35,8 +37,24 @@ class Hours:
     def pass_by(self, seconds):
         self._monotonic += seconds
 
+    @property
+    def wrong(self):
+        """By how many seconds the wall's clock is ahead of the time that it began with."""
+        return self._ahead - self._right
+
     def jump(self, seconds):
+        """Set the wall's clock: a new era begins."""
+        self.eras[-1][1] = self.time()
         self._ahead += seconds
+        self.eras.append([self.time(), None])
+
+    def begin_of(self, era):
+        """Return when an era began, in microseconds of the wall's clock."""
+        return int(self.eras[era][0] * 1_000_000)
+
+    def highest(self, at):
+        """Return the latest time that the clock had shown by *at*, whose last digits tell the era."""
+        return max([at, *(int(end * 1_000_000) for _, end in self.eras[: at % 1000])])
 
     def sleep(self, _seconds):
         """Nothing takes time but what the world says."""

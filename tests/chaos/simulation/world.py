@@ -14,6 +14,7 @@ from chaos.simulation.life import Life
 from chaos.simulation.machine import Killed, Machine
 from chaos.simulation.oracle import Violation, judge
 from chaos.simulation.physics import Hours, physics
+from chaos.simulation.promises import Looks
 from tidemill.catalog.known import CatalogChange
 from tidemill.config.paths import StatePaths
 from tidemill.domain.errors import TidemillError
@@ -21,7 +22,7 @@ from tidemill.domain.events import RunEnded, TaskEnded
 from tidemill.history.database import open_database
 
 BEGIN = 1_780_000_000
-_SCHEDULES = "SELECT id, spec, created_at, removed_at, cursor FROM schedules ORDER BY id"
+_SCHEDULES = "SELECT id, spec, created_at, removed_at FROM schedules ORDER BY id"
 POINTS = (*COMMIT_POINTS, *OTHER_POINTS)
 
 
@@ -66,6 +67,7 @@ class World:
         self.recorded = set()
         self.applied_at = 0
         self.epochs = {}
+        self.looks = Looks()
         for number in range(self.rng.randint(1, 4)):
             self._put_file(f"f{number}")
 
@@ -75,7 +77,8 @@ class World:
         return datetime.fromtimestamp(self.micros() // SECOND, UTC).replace(microsecond=self.micros() % SECOND)
 
     def micros(self):
-        return self.hours.time_ns() // 1000
+        """Return the wall's time; its last three digits tell the era, which a time alone would leave open."""
+        return self.hours.time_ns() // 1_000_000 * 1000 + len(self.hours.eras) - 1
 
     def ensure_forkserver(self, _paths, _preload, on_retired=None):
         is_other, self.is_upgrade = self.is_upgrade, False
@@ -158,17 +161,15 @@ class World:
         self._note_epochs(self.query(_SCHEDULES))
 
     def _note_epochs(self, rows):
-        for schedule_id, spec, created, removed, cursor in rows:
+        for schedule_id, spec, created, removed in rows:
             epochs = self.epochs[schedule_id][1] if schedule_id in self.epochs else []
             self.epochs[schedule_id] = (spec, epochs)
             if not epochs:
-                epochs.append([created, None, None])
+                epochs.append([created, None])
             elif epochs[-1][1] is not None and removed is None:
-                # A clock that was set back a little is waited for.
-                ahead = epochs[-1][2] if epochs[-1][2] - self.applied_at <= 3 * 3600 * SECOND else 0
-                epochs.append([max(self.applied_at, ahead), None, None])
+                epochs.append([self.applied_at, None])
             if removed is not None and epochs[-1][1] is None:
-                epochs[-1][1:] = removed, cursor
+                epochs[-1][1] = removed
 
     def _settle_acks(self, connection):
         """Look whether what was acknowledged is there, and what became of what was not."""
@@ -309,9 +310,13 @@ class World:
             self._edit_files()
 
     def _jump(self):
-        rng = self.rng
-        self.hours.jump(rng.choice((-1, 1)) * rng.choice((3, 60, 1000, 5000, 4 * 3600, 30 * 3600)))
-        self.nemesis.done["clock jump"] += 1
+        rng, wrong = self.rng, self.hours.wrong
+        if abs(wrong) > 60 and rng.random() < 0.4:
+            self.hours.jump(-wrong)
+            self.nemesis.done["clock set right"] += 1
+        else:
+            self.hours.jump(rng.choice((-1, 1)) * rng.choice((3, 60, 1000, 5000, 9000, 4 * 3600, 30 * 3600)))
+            self.nemesis.done["clock jump"] += 1
 
     def _kill_server(self):
         self.machine.server.die()
@@ -360,6 +365,7 @@ class World:
             life.beat()
         elif life.is_ready:
             self._command()
+        self.looks.note(life)
         if isinstance(life.is_broken, Exception):
             raise life.is_broken
 
@@ -382,6 +388,7 @@ class World:
                 process.step()
                 is_busy = True
             self.machine.forget_dead()
+        self.looks.note(life)
         if isinstance(life.is_broken, Exception):
             raise life.is_broken
 

@@ -255,39 +255,6 @@ def test_a_schedule_that_was_away_is_not_due_for_that_time(lab):
     assert (back.id, back.cursor) == (schedule_id, NOON + 99)
 
 
-def test_a_schedule_goes_on_where_the_ledger_ends_once_a_clock_far_ahead_is_set_right(lab):
-    (schedule_id,) = schedule(lab)
-    lab.write(lambda w: w.add_occurrence(occurrence(schedule_id, NOON + 5)))
-    lab.write(lambda w: w.advance_cursor(schedule_id, NOON + 10**15))
-
-    (seen,) = lab.write(lambda w: w.sync_schedules("nightly", [EVERY], NOON + 99))
-
-    assert seen.cursor == NOON + 5
-    lab.write(lambda w: w.advance_cursor(schedule_id, NOON + 50))
-    (again,) = lab.write(lambda w: w.sync_schedules("nightly", [EVERY], NOON + 99))
-    assert again.cursor == NOON + 50
-
-
-def test_a_range_made_by_a_clock_that_was_ahead_accounts_for_no_moment_to_come(lab):
-    (schedule_id,) = schedule(lab)
-    ahead = NOON + 10**15
-    lab.write(lambda w: w.add_occurrence(occurrence(schedule_id, NOON + 5, Outcome.MISSED, until=ahead, count=9)))
-    lab.write(lambda w: w.advance_cursor(schedule_id, ahead))
-
-    (seen,) = lab.write(lambda w: w.sync_schedules("nightly", [EVERY], NOON + 99))
-
-    assert seen.cursor == NOON + 99
-
-
-def test_a_clock_set_back_by_an_hour_makes_a_schedule_wait(lab):
-    (schedule_id,) = schedule(lab)
-    lab.write(lambda w: w.advance_cursor(schedule_id, NOON + 3600 * 10**6))
-
-    (seen,) = lab.write(lambda w: w.sync_schedules("nightly", [EVERY], NOON))
-
-    assert seen.cursor == NOON + 3600 * 10**6
-
-
 def test_a_changed_jitter_is_the_same_schedule(lab):
     (schedule_id,) = schedule(lab)
     jittery = every(minutes=5, jitter=30)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tidemill.domain.outcomes import Catchup, Outcome
 from tidemill.domain.schedules import at, cron, every
-from tidemill.scheduler.catchup import MOST_COUNTED, MOST_ROWS, plan_catchup
+from tidemill.domain.stretches import MOST_COUNTED
+from tidemill.scheduler.catchup import MOST_ROWS, plan_catchup
 
 NOW = datetime(2026, 11, 22, 9, 0, 30, tzinfo=UTC)
 HOURLY = cron("0 * * * *", timezone="UTC")

@@ -18,7 +18,7 @@ class Ledger:
     """Two rows of a time when the clock was ahead, and what is added."""
 
     def __init__(self, *rows):
-        self.rows, self.added, self.cursor = rows, [], None
+        self.rows, self.added, self.cursor = rows, [], to_micros(at(-10))
 
     def add_occurrence(self, new):
         if any(
@@ -31,13 +31,16 @@ class Ledger:
     def load_ledger(self, schedule_id, after):
         return list(self.rows)
 
+    def load_cursor(self, schedule_id):
+        return self.cursor
+
     def advance_cursor(self, schedule_id, moment):
         self.cursor = moment
 
 
 def row(begin, end=None):
     until = None if end is None else to_micros(at(end))
-    return LedgerRow(to_micros(at(begin)), "missed", None, until, 1)
+    return LedgerRow(to_micros(at(begin)), "missed", None, until, 1, 0)
 
 
 def entry(begin, end):
@@ -50,8 +53,8 @@ def test_a_range_fills_what_the_ledger_left_open():
 
     assert enter(ledger, entry(0, 100), 0) is None
 
-    spans = [(0, 20, 3), (40, 40, 1), (80, 100, 3)]
-    assert ledger.added == [(to_micros(at(a)), to_micros(at(b)), count) for a, b, count in spans]
+    spans = [(at(0), at(20), 3), (at(40), None, 1), (at(80), at(100), 3)]
+    assert ledger.added == [(to_micros(a), None if b is None else to_micros(b), count) for a, b, count in spans]
     assert ledger.cursor == to_micros(at(100))
 
 
@@ -65,3 +68,12 @@ def test_a_free_range_is_one_row():
     ledger = Ledger()
     enter(ledger, entry(0, 100), 0)
     assert ledger.added == [(to_micros(NOON), to_micros(at(100)), 11)]
+
+
+def test_a_moment_that_is_still_open_is_not_left_behind():
+    ledger = Ledger()
+    ledger.cursor = to_micros(at(-30))
+    enter(ledger, entry(0, 100), 0)
+    assert ledger.cursor == to_micros(at(-30))
+    enter(ledger, entry(-20, -10), 0)
+    assert ledger.cursor == to_micros(at(-10))

@@ -30,10 +30,27 @@ class FakeDispatcher:
     def admit(self, run):
         self.admitted.append(run)
 
+    def recorded(self, run, run_id):
+        run.id = run_id
+
+    def withdraw(self, run):
+        self.admitted.remove(run)
+
 
 class Keeper(Timekeeper):
     def _record(self, entries, condition=None):
         self.recorded = [(entry.verdict.moment, entry.verdict.outcome) for entry in entries]
+        super()._record(entries)
+
+
+class FakeRecording:
+    """Writes nothing, and answers with keys, or that the moments have their rows already."""
+
+    def __init__(self):
+        self.is_seen = False
+
+    def submit(self, work, done):
+        self.done = lambda runs: done([None if self.is_seen else 7] * runs)
 
 
 @pytest.fixture
@@ -43,7 +60,7 @@ def keeper():
         flow = KnownFlow(FlowManifest("f", "graph", overlap=overlap), "/f.py", {}, "v")
         roster.put(flow)
         roster.schedule("f", {1: spec})
-        made = Keeper(roster, FakeDispatcher(), None, lambda: None, max_catchup=100, now=lambda: NOW)
+        made = Keeper(roster, FakeDispatcher(), FakeRecording(), lambda: None, max_catchup=100, now=lambda: NOW)
         made.flow = flow
         return made
 
@@ -107,7 +124,22 @@ def test_what_is_made_up_for_heeds_a_run_that_is_still_going(keeper, monkeypatch
     made.catch_up(made.flow, 1, ago(35), NOW)
 
     assert [found for _, found in made.recorded] == [Outcome.COALESCED] * 3 + [outcome]
+    assert ended == []
+    made._recording.done(4)
     assert ended == cancelled
+
+
+def test_a_moment_that_has_its_run_already_cancels_nothing(keeper, monkeypatch):
+    made = keeper(every(seconds=10, anchor=NOW), overlap="cancel")
+    made._recording.is_seen = True
+    ended = []
+    monkeypatch.setattr(made._dispatcher, "live_of", lambda flow: [ActiveRun("old", "f", id=1)])
+    monkeypatch.setattr(made._dispatcher, "cancel", lambda uid, reason: ended.append(uid), raising=False)
+
+    made.due([DueMoment(1, NOW)])
+    made._recording.done(1)
+
+    assert ended == made._dispatcher.admitted == []
 
 
 def test_what_is_made_up_for_does_not_mind_the_flows_other_schedules(keeper):
@@ -127,5 +159,6 @@ def test_the_next_moment_cancels_no_backfill(keeper, monkeypatch):
     monkeypatch.setattr(made._dispatcher, "cancel", lambda uid, reason: ended.append(uid), raising=False)
 
     made.due([DueMoment(1, NOW)])
+    made._recording.done(1)
 
     assert (made.recorded, ended) == ([(NOW, Outcome.RAN)], ["old"])
