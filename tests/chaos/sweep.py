@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,20 +31,25 @@ TRIES = 3
 """How often a point is looked for that the story did not come to."""
 
 
-def points_of(variants: Iterable[str], folder: Path, tellings: int = 2) -> dict[Point, str]:
-    """Return every point that some of so many tellings came to, each with its phase."""
-    return {
-        point: phase
-        for variant in variants
-        for telling in range(tellings)
-        for point, phase in record(variant, folder / f"{variant}-{telling}").items()
-    }
+def points_of(variants: Iterable[str], folder: Path, tellings: int = 3) -> list[Point]:
+    """Return the points of the stories.
+
+    A story that is told slowly has more moments of its schedule, and more calls of some kinds: of each kind so many
+    are points as each telling came to that came to any of it.
+    """
+    points = []
+    for variant in variants:
+        told = [Counter(point[:4] for point in record(variant, folder / f"{variant}-{n}")) for n in range(tellings)]
+        for kind in dict.fromkeys(kind for counts in told for kind in counts):
+            fewest = min(counts[kind] for counts in told if kind in counts)
+            points += [Point(*kind, nth) for nth in range(1, fewest + 1)]
+    return points
 
 
-def pairs_of(points: Iterable[Point], count: int, seed: int) -> list[Point]:
+def pairs_of(points: Sequence[Point], count: int, seed: int) -> list[Point]:
     """Draw pairs: a first point, and how many calls after it the second kill is."""
-    chance, firsts = Random(seed), list(points)
-    return [chance.choice(firsts)._replace(then=chance.randint(1, 400)) for _ in range(count)]
+    chance = Random(seed)
+    return [chance.choice(points)._replace(then=chance.randint(1, 400)) for _ in range(count)]
 
 
 def sweep(points: Iterable[Point], folder: Path, jobs: int) -> Iterator[Outcome]:
@@ -86,19 +92,15 @@ def main() -> int:
         return 1
     folder = Path(tempfile.mkdtemp(prefix="sweep-", dir=options.folder))
     began = time.monotonic()
-    if options.only is not None:
-        phases = {parse_point(options.only): "asked for"}
-    else:
-        phases = points_of(options.variant or TELLINGS, folder)
-    chosen = pairs_of(phases, options.pairs, options.seed) if options.pairs else list(phases)
-    if options.sample is not None:
-        chosen = Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
-    Random(options.seed).shuffle(chosen)  # a sweep that is cut short has seen a fair share of everything
+    points = [parse_point(options.only)] if options.only is not None else points_of(options.variant or TELLINGS, folder)
+    chosen = pairs_of(points, options.pairs, options.seed) if options.pairs else points
+    # In an order drawn by chance: a sweep that is cut short has seen a fair share of everything.
+    chosen = Random(options.seed).sample(chosen, min(options.sample or len(chosen), len(chosen)))
     part, parts = map(int, options.part.split("/"))
     chosen = [point for point in chosen if zlib.crc32(str(point).encode()) % parts == part - 1]
     outcomes = [Outcome(*json.loads(line)) for line in _lines(options.json)]
     done = {outcome.point for outcome in outcomes}
-    print(f"{len(phases)} points in {len(set(phases.values()))} phases; {len(chosen)} worlds, {len(done)} of them done")
+    print(f"{len(points)} points; {len(chosen)} worlds, {len(done)} of them done", flush=True)
     for outcome in sweep([point for point in chosen if str(point) not in done], folder, options.jobs):
         outcomes.append(outcome)
         if options.json is not None:
@@ -109,7 +111,7 @@ def main() -> int:
             print(f"{outcome.point}: {violation}")
         if outcome.violations:
             print(f"  again: python -P tests/chaos/sweep.py --only '{outcome.point}'", flush=True)
-    print("\n".join(summary(outcomes, phases)))
+    print("\n".join(summary(outcomes)))
     print(f"{time.monotonic() - began:.0f} s")
     if any(outcome.violations for outcome in outcomes):
         return 1

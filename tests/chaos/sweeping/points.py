@@ -26,10 +26,21 @@ _SIGNALS: Final = {"kill": 1, "tkill": 1, "tgkill": 2}
 """Which argument is the signal; 0 asks whether somebody lives."""
 
 
-class Point(NamedTuple):
-    """The n-th call of one kind, and perhaps the how-manieth call of any kind after it."""
+PHASES: Final = {
+    "fresh": ("start-up", "story", "shutdown"),
+    "migration": ("migration", "migrated", None),
+    "recovery": ("recovery", "adoption", None),
+    "shutdown": (None, None, "drain"),
+}
+"""Of each story what it is until the daemon serves, then, and from the wish that it ends; None for what is no other
+than in another story."""
+VARIANTS: Final = {phase: variant for variant, phases in PHASES.items() for phase in phases if phase is not None}
 
-    variant: str
+
+class Point(NamedTuple):
+    """The n-th call of one kind in a phase, and perhaps the how-manieth call of any kind after it."""
+
+    phase: str
     role: str
     call: str
     path: str
@@ -38,30 +49,44 @@ class Point(NamedTuple):
     """A second kill: so many state-changing calls after the first, whoever makes them."""
 
     def __str__(self) -> str:
-        text = f"{self.variant} {self.role} {self.call} {self.path} {self.nth}"
+        text = f"{self.phase} {self.role} {self.call} {self.path} {self.nth}"
         return text if self.then is None else f"{text} then {self.then}"
 
 
 def parse_point(text: str) -> Point:
     """Return the point that :class:`Point` writes as *text*; ValueError when it is none."""
-    variant, role, call, rest = text.split(" ", 3)
+    phase, role, call, rest = text.split(" ", 3)
+    if phase not in VARIANTS:
+        raise ValueError(f"there is no phase {phase!r}; these there are: {', '.join(VARIANTS)}")
     rest, _, then = rest.partition(" then ")
     path, _, nth = rest.rpartition(" ")
-    return Point(variant, role, call, path, int(nth), int(then) if then else None)
+    return Point(phase, role, call, path, int(nth), int(then) if then else None)
 
 
 class Numbering:
-    """Counts the calls of each kind, as they come."""
+    """Counts the calls of each kind in each phase, as they come."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, variant: str, folder: Path) -> None:
         self._root = f"{folder}/"
-        self._seen: Counter[tuple[str, str, str]] = Counter()
+        self._before, self._serving, self._leaving = PHASES[variant]
+        self._phase = self._before
+        self._is_serving = False
+        self._seen: Counter[tuple[str | None, str, str, str]] = Counter()
 
-    def number(self, variant: str, call: Call) -> Point:
-        """Return the point that *call* is."""
-        kind = (call.role, call.name, self._pattern(call.path))
+    def number(self, call: Call) -> Point | None:
+        """Return the point that *call* is; None when it changes nothing, or its phase is another story's."""
+        if not changes_something(call):
+            return None
+        phase = self._phase
+        kind = (phase, call.role, call.name, self._pattern(call.path))
         self._seen[kind] += 1
-        return Point(variant, *kind, self._seen[kind])
+        if not self._is_serving and call.role == "daemon" and call.name == "listen":
+            self._is_serving, self._phase = True, self._serving
+        return None if phase is None else Point(phase, *kind[1:], self._seen[kind])
+
+    def leave(self) -> None:
+        """From here on the daemon is to end."""
+        self._phase = self._leaving
 
     def _pattern(self, path: str | None) -> str:
         text = (path or "-").replace(self._root, "")

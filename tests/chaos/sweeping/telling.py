@@ -1,20 +1,19 @@
 """What came of a sweep, as tables."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from chaos.sweeping.points import Point, parse_point
+from chaos.sweeping.points import parse_point
 from chaos.sweeping.worlds import Outcome
 
 
-def summary(outcomes: Iterable[Outcome], phases: Mapping[Point, str]) -> Iterator[str]:
+def summary(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Give the lines of a table by phase and role, and every point that no story came to."""
     rows: dict[tuple[str, str], Counter[str]] = {}
     missed = []
     for outcome in outcomes:
         point = parse_point(outcome.point)
-        phase = phases.get(point._replace(then=None), "of an earlier telling")
-        counts = rows.setdefault((phase, point.role), Counter())
+        counts = rows.setdefault((point.phase, point.role), Counter())
         counts.update(
             points=1,
             hits=outcome.hits > 0,
@@ -25,7 +24,7 @@ def summary(outcomes: Iterable[Outcome], phases: Mapping[Point, str]) -> Iterato
         )
         if not outcome.hits:
             missed.append(outcome.point)
-    yield "| phase | killed | points | hit | hit twice | daemons started | with violations | temporary files left |"
+    yield "| phase | killed | points | hit | hit twice | daemons started | with violations | drafts and temporary files left |"
     yield "|---|---|---|---|---|---|---|---|"
     total: Counter[str] = Counter()
     for (phase, role), counts in sorted(rows.items()):

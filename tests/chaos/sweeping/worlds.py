@@ -5,14 +5,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from chaos.reference_run.judging import judge, settle
 from chaos.reference_run.stack import ReferenceStack
 from chaos.reference_run.telling import Acks, Teller, tell
 from chaos.reference_run.variants import prepare
 from chaos.sweeping.nursery import nursery
-from chaos.sweeping.points import Numbering, Point, changes_something
+from chaos.sweeping.points import VARIANTS, Numbering, Point, changes_something
 from chaos.tracing.calls import KILL, PASS, Call, Verdict
 from chaos.tracing.tracer import Tracer
 
@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     starts: int
     """Daemons that were started."""
     litter: int
-    """Files that killed processes left in the folder for temporary ones."""
+    """Files that killed processes left in the folder for temporary ones, and drafts that wait for the pruning."""
     seconds: float
 
 
@@ -40,7 +40,7 @@ class Striker:
         """Nobody is to be killed any more."""
         self._point = point._replace(then=None)
         self._left = point.then or 0
-        self._numbering = Numbering(folder)
+        self.numbering = Numbering(VARIANTS[point.phase], folder)
         self._struck: set[int] = set()
 
     def strike_on(self, stack: ReferenceStack) -> None:
@@ -50,12 +50,12 @@ class Striker:
 
     def decide(self, call: Call) -> Verdict:
         """Kill at the point."""
-        if self.is_over or not changes_something(call):
+        if self.is_over:
             return PASS
         if self.hits:
-            self._left -= 1
+            self._left -= changes_something(call)
             return PASS if self._left else self._kill(call)
-        return self._kill(call) if self._numbering.number(self._point.variant, call) == self._point else PASS
+        return self._kill(call) if self.numbering.number(call) == self._point else PASS
 
     def _kill(self, call: Call) -> Verdict:
         self.hits += 1
@@ -88,12 +88,13 @@ def kill_at(point: Point, folder: Path) -> Outcome:
     began = time.monotonic()
     striker = Striker(point, folder)
     tracer = Tracer(decide=striker.decide, spawn=nursery())
-    stack = prepared(folder, point.variant, tracer)
+    variant = VARIANTS[point.phase]
+    stack = prepared(folder, variant, tracer, striker.numbering)
     striker.strike_on(stack)
     try:
         teller = Interrupted(stack, striker)
         with suppress(Struck):
-            TELLINGS[point.variant](stack, teller)
+            TELLINGS[variant](stack, teller)
         striker.is_over = True
         violations = settle(stack)
     finally:
@@ -103,16 +104,28 @@ def kill_at(point: Point, folder: Path) -> Outcome:
     violations += [
         f"a daemon that nobody had killed ended with {code}" for code in teller.acks.ends if code != -SIGKILL
     ]
-    litter = len(list((folder / "tmp").iterdir()))
+    litter = len([*(folder / "tmp").iterdir(), *stack.state.glob("sources/??/.*")])
     return Outcome(str(point), striker.hits, violations, stack.starts, litter, round(time.monotonic() - began, 2))
 
 
-def prepared(folder: Path, variant: str, tracer: Tracer) -> ReferenceStack:
-    """Prepare what the variant begins with, temporary files within its folder."""
+def prepared(folder: Path, variant: str, tracer: Tracer, numbering: Numbering) -> ReferenceStack:
+    """Prepare what the variant begins with, temporary files within its folder; *numbering* learns of its end."""
     folder.mkdir()
     (folder / "tmp").mkdir()
     stack = prepare(folder, variant, tracer.launch)
     stack.environment["TMPDIR"] = str(folder / "tmp")
+    ask, terminate = stack.ask, stack.terminate
+
+    def asked(verb: str, *args: Any, **options: Any) -> Any:
+        if verb == "stop":
+            numbering.leave()
+        return ask(verb, *args, **options)
+
+    def terminated(patience: float) -> int | None:
+        numbering.leave()
+        return terminate(patience)
+
+    stack.ask, stack.terminate = asked, terminated
     return stack
 
 
