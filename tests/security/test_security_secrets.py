@@ -281,6 +281,35 @@ def test_s11_a_flood_of_a_program_s_output_arrives_whole_and_waits_for_nobody(fo
     assert record.log.splitlines() == [f"{number} ****" for number in range(100_000)]
 
 
+@pytest.mark.parametrize("serializer", [None, "json", "pickle", "compressed", "compressed/json", "compressed/pickle"])
+@pytest.mark.parametrize("handler", ["LocalResult('kept', {})", "DatabaseResult('sqlite:///kept.db', {})", "{}"])
+def test_s11_no_handler_keeps_a_result_that_holds_one(folder, tmp_path, handler, serializer):
+    keep(folder, "db", CANARY)
+    options = f"serializer={serializer!r}" if "{})" in handler else f"result_serializer={serializer!r}"
+    where = f"result_handler={handler.format(options)}" if "{})" in handler else options
+    text = f"""
+    from tidemill import DatabaseResult, LocalResult, Secret, flow, task
+
+    @task({where})
+    def kept():
+        return ["x" * 10, Secret("db").get()]
+
+    @flow
+    def leaky():
+        assert len(kept()) == 2
+    """
+    record = run_file(write_flow(tmp_path / "flows", text), state=tmp_path / "state")
+
+    assert record.state == "completed", record.end
+    assert record.tasks["kept"].result.handler == "none"
+    assert "the result of kept is not kept: it holds a secret" in str(record.events)
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path.parent != folder:
+            data = path.read_bytes()
+            assert CANARY[:12].encode() not in data, path
+            assert path.suffix not in (".gz", ".json", ".pickle"), path
+
+
 def test_s11_one_that_is_read_while_the_file_is_loaded_is_in_no_manifest(folder, tmp_path):
     keep(folder, "db", CANARY)
     path = write_flow(
@@ -320,34 +349,112 @@ def test_s11_a_flow_takes_the_name_of_a_secret(folder, tmp_path):
     assert CANARY not in refused.end.error.message
 
 
+EVERYWHERE = """
+    import time
+    from datetime import timedelta
+    from pathlib import Path
+    import subprocess
+    from tidemill import Secret, flow, task
+    from tidemill.engine.results import LocalResult
+
+    @task(cache_key_fn=lambda context, arguments: arguments["token"], cache_expiration=timedelta(hours=1))
+    def cached(token):
+        return [token]
+
+    @task(result_handler=LocalResult(dir="kept"))
+    def kept(token):
+        return {"token": token}
+
+    @task
+    def large(token):
+        return "x" * 100_000 + token
+
+    @task(retries=1)
+    def fails(token):
+        raise ValueError(f"{token} is not known")
+
+    @flow(flow_run_name="child {token}")
+    def child(token, secret):
+        return token
+
+    def crashed(flow, run, state):
+        print("hook", Secret("db").get(), state.message)
+
+    @flow(on_failure=[crashed], flow_run_name="with {secret}")
+    def leaky(secret: Secret, plain: str = "x"):
+        Path("begun").touch()
+        token = secret.get() + Secret("token").get()
+        subprocess.run(["echo", "program:", secret.get()])
+        print("print:", secret.get())
+        cached(token), kept(token), large(token)
+        child(token, secret)
+        while not Path("go").exists():
+            time.sleep(0.02)
+        fails(token)
+"""
+IN_ENVIRONMENT = "t0ken-in-the-environment"
+
+
+def process_lists(daemon):
+    """Return the command lines of all processes, and what the environments of this world's processes hold."""
+    lines, environments = [], []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                line = (place / "cmdline").read_bytes() + (place / "comm").read_bytes()
+                environment = (place / "environ").read_bytes()
+            except OSError:
+                continue
+            lines.append(line.decode("utf-8", "replace"))
+            if str(daemon.state).encode() in line + environment:
+                environments.append(environment.decode("utf-8", "replace"))
+    return "\0".join(lines), "\0".join(environments)
+
+
 def test_s11_a_real_daemon_s_files_processes_and_answers_hold_no_canary(daemon):
     secrets = daemon.folder / "secrets"
     secrets.mkdir()
     keep(secrets, "db", CANARY)
-    daemon.environment["TIDEMILL_SECRET_TOKEN"] = "t0ken-in-the-environment"
+    daemon.environment["TIDEMILL_SECRET_TOKEN"] = IN_ENVIRONMENT
     (daemon.folder / "tidemill.toml").write_text("")
-    daemon.drop(
-        "leaky.py",
-        """
-        from tidemill import Secret, flow
-
-        @flow
-        def leaky():
-            token = Secret("token").get()
-            print(Secret("db").get(), token)
-            raise ValueError(Secret("db").get() + token)
-        """,
-    )
+    daemon.drop("leaky.py", EVERYWHERE)
     daemon.start()
     daemon.until_flow("leaky")
-    shown = daemon.run("leaky", check=1)
-    told = daemon.cli("logs", shown["id"]).stdout + str(shown)
+    refused = daemon.cli("run", "leaky", "-p", f"secret={CANARY}", check=2).stderr
+    assert "takes the name of a secret, never the secret itself" in refused
 
-    assert "**** ****" in told
+    uid = daemon.cli("run", "leaky", "-p", "secret=db").stdout.split()[0]
+    daemon.until((daemon.flows / "begun").exists, "it is under way")
+    daemon.until(lambda: "print: ****" in daemon.cli("logs", uid).stdout, "it has printed")
+    lines, environments = process_lists(daemon)
+    (daemon.flows / "go").touch()
+    daemon.until_run("leaky", "failed")
+    retried = daemon.cli("retry", uid).stdout.split()[-1]
+    daemon.until(lambda: daemon.json("show", retried)["state"] == "failed", "the retry has ended")
+    daemon.cli("backup", str(daemon.folder / "copy.db"))
+    told = [refused]
+    for question in (
+        ("show", uid), ("show", retried, "--json"), ("logs", uid), ("logs", retried), ("runs", "--json"),
+        ("flows", "--json"), ("show", "leaky", "--json"), ("status", "--json"), ("doctor", "--json"),
+        ("graph", "leaky"), ("stats", "--json"), ("result", uid, "child"),
+    ):  # fmt: skip
+        told.append((done := daemon.cli(*question, check=None)).stdout + done.stderr)
     daemon.terminate()
-    for text in (
-        told,
-        *(path.read_bytes().decode("utf-8", "replace") for path in daemon.state.rglob("*") if path.is_file()),
-    ):
-        assert CANARY[:12] not in text
-        assert "t0ken-in-the-environment" not in text
+
+    assert "program: ****" in "".join(told)
+    assert '"secret": "db"' in "".join(told)
+    stores = {
+        str(path): path.read_bytes().decode("utf-8", "replace")
+        for place in (daemon.state, daemon.flows, daemon.folder / "copy.db", daemon.log)
+        for path in ([place] if place.is_file() else place.rglob("*"))
+        if path.is_file()
+    }
+    kinds = {Path(path).relative_to(daemon.folder).parts[:2][-1] for path in stores}
+    assert {"history.db", "journals", "logs", "copy.db", "daemon.log", "sources"} <= kinds
+    pieces = {CANARY[:12], CANARY[-12:], base64.b64encode(CANARY.encode()).decode()[:20]}
+    for place, text in {**stores, "command lines": lines, "answers": "".join(told)}.items():
+        for piece in (*pieces, IN_ENVIRONMENT):
+            assert piece not in text, place
+    # The one is where its owner has put it, in the environment; the other is in none.
+    assert IN_ENVIRONMENT in environments
+    assert not [piece for piece in pieces if piece in environments]

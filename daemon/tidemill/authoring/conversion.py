@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime, time
 from pathlib import PurePath
-from typing import Any, Final, get_origin
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -118,8 +118,8 @@ _BY_HAND: Final[dict[Any, Callable[[Any], Any]]] = {
 
 
 def _is_secret(wanted: Any) -> bool:
-    """Tell whether the type is Secret, without importing it: what is given is the name of one."""
-    return getattr(wanted, "is_secret", False) is True
+    """Tell whether the type is Secret, or made of it, without importing it: what is given is the name of one."""
+    return getattr(wanted, "is_secret", False) is True or any(map(_is_secret, get_args(wanted)))
 
 
 def _decode(wanted: type, value: Any) -> Any:

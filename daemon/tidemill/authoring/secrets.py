@@ -13,7 +13,6 @@ from tidemill.domain.secrecy import HIDDEN, SecretError
 
 FOLDER_VARIABLE: Final = "TIDEMILL_SECRETS_DIR"
 VARIABLE: Final = "TIDEMILL_SECRET_"
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _LARGEST: Final = 1 << 20
 """Bytes; what systemd allows a credential."""
 
@@ -34,7 +33,7 @@ class Secret:
     is_secret: Final = True
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        if not isinstance(name, str) or secrecy.NAME.fullmatch(name) is None:
             raise DefinitionError(
                 "a secret is asked for by its name: 1 to 64 letters, digits, dots, dashes or underscores"
             )

@@ -1,12 +1,16 @@
 """Whether the parameters given for a run are the ones its flow takes."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tidemill.domain.errors import ParameterError
 from tidemill.domain.manifests import FlowManifest
+from tidemill.domain.secrecy import NAME
 from tidemill.domain.texts import TRUTHS
+
+_WORD: Final = re.compile(r"\w+")
 
 
 def _is_int(value: Any) -> bool:
@@ -35,6 +39,14 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 """The types the daemon can judge without the user's code; all others are converted in the run process."""
 
 
+def _names_secrets(value: Any) -> bool:
+    """Tell whether every text in *value* may be the name of a secret."""
+    if isinstance(value, str):
+        return NAME.fullmatch(value) is not None
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_names_secrets, parts))
+
+
 def check_parameters(flow: FlowManifest, given: Mapping[str, Any]) -> None:
     """Refuse, by name, a parameter that *flow* does not take, one it lacks, and one of the wrong plain type."""
     known = {parameter.name: parameter for parameter in flow.parameters}
@@ -44,6 +56,11 @@ def check_parameters(flow: FlowManifest, given: Mapping[str, Any]) -> None:
             continue
         if parameter is None:
             raise ParameterError(_unknown(flow, name, list(known)))
+        if "Secret" in _WORD.findall(parameter.type) and not _names_secrets(value):
+            # Whoever gives the secret itself by mistake must not find it in the history and in logs.
+            raise ParameterError(
+                f"the parameter {name} of {flow.name} takes the name of a secret, never the secret itself"
+            )
         check = _CHECKS.get(parameter.type)
         if check is not None and not check[0](value):
             raise ParameterError(f"the parameter {name} of {flow.name} must be {check[1]}, not {value!r}")

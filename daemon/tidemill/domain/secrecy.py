@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 from tidemill.domain.errors import TidemillError
 
 HIDDEN: Final = "****"
+NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+"""What a secret may be called: what a file may, and no path."""
 SHORTEST: Final = 4
 """Characters; to hide something shorter would hide half of every text, and tell what it is."""
 _LEAST_LINE: Final = 8

@@ -24,11 +24,7 @@ def keep_by_default(run: Run, value: Any, name: str, index: int) -> ResultInfo |
     """Keep *value*, and say where; None says that it is in memory only. Raises what the keeper raises."""
     if value is None:
         return NOTHING
-    info = run.keeper.write(value, run.place(name, index))
-    if info is not None and info.handler == "none":
-        secret = info.preview == WITHHELD
-        run.note(f"the result of {name} is not kept: it {'holds a secret' if secret else _NO_FORM}")
-    return info
+    return _noted(run, run.keeper.write(value, run.place(name, index)), name)
 
 
 def keep(call: Invocation, keeping: Keeping, value: Any, place: ResultPlace) -> ResultInfo | None:
@@ -47,8 +43,15 @@ def keep(call: Invocation, keeping: Keeping, value: Any, place: ResultPlace) -> 
         info, error = invoke_code(run, call, handler.write, args=(value, place), kwargs={})
     if error is not None:
         raise error
-    kept: ResultInfo | None = info
-    return kept
+    return _noted(run, info, place.task)
+
+
+def _noted(run: Run, info: ResultInfo | None, name: str) -> ResultInfo | None:
+    """Return *info*; one that says that nothing was kept is a note of the run."""
+    if isinstance(info, ResultInfo) and info.handler == "none":
+        secret = info.preview == WITHHELD
+        run.note(f"the result of {name} is not kept: it {'holds a secret' if secret else _NO_FORM}")
+    return info
 
 
 def handler_of(keeping: Keeping, run: Run | None = None) -> Any:

@@ -14,6 +14,10 @@ class UnstorableError(Exception):
     """Raised when a value has no stored form."""
 
 
+class SecretHeldError(Exception):
+    """Raised when a stored form would hide a secret from whoever searches it."""
+
+
 def encode(value: Any) -> tuple[str, bytes]:
     """Return the name of the encoding and the stored form, or raise UnstorableError with the reason."""
     try:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from tidemill.domain.results import ResultInfo
 from tidemill.domain.secrecy import holds
 from tidemill.domain.tuples import make
-from tidemill.storage.encoding import UnstorableError
+from tidemill.storage.encoding import SecretHeldError, UnstorableError
 from tidemill.storage.places import ResultError, ResultPlace
-from tidemill.storage.previews import WITHHELD, look, preview, shown
+from tidemill.storage.previews import WITHHELD, WITHHELD_RESULT, look, preview, shown
 from tidemill.storage.serializers import decode, parse_serializer
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ class HistoryResult:
             if self.serializer is not None:
                 raise ResultError(f"the result of {place.task} cannot be written to the history: {error}") from error
             return ResultInfo("none", None, 0, look(value), "none")
+        except SecretHeldError:
+            return WITHHELD_RESULT
         if holds(data):
-            return ResultInfo("none", None, 0, WITHHELD, "none")
+            return WITHHELD_RESULT
         if len(data) > self._inline_limit or self._name is not None:
             return self._write_file(place, form, data, preview(value, form, data))
         if form == "json":

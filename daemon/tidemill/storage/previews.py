@@ -3,12 +3,14 @@
 import reprlib
 from typing import Any, Final
 
+from tidemill.domain.results import ResultInfo
 from tidemill.domain.secrecy import hide, is_needed
 from tidemill.domain.texts import shorten
 
 PREVIEW_LIMIT: Final = 1000
 WITHHELD: Final = "**** (not kept: it holds a secret)"
 """What is seen of a result that would bring a secret into the history."""
+WITHHELD_RESULT: Final = ResultInfo("none", None, 0, WITHHELD, "none")
 
 
 def preview(value: Any, encoding: str, data: bytes) -> str:

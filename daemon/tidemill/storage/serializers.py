@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from tidemill.domain.errors import DefinitionError
 from tidemill.domain.naming import did_you_mean
+from tidemill.domain.secrecy import holds
 from tidemill.storage import encoding
-from tidemill.storage.encoding import UnstorableError
+from tidemill.storage.encoding import SecretHeldError, UnstorableError
 
 Encoder = Callable[[Any], tuple[str, bytes]]
 """Returns the name of the form of a value, and that form. Raises UnstorableError with the reason."""
@@ -99,6 +100,8 @@ class Compressed:
         import zlib
 
         form, data = self._inner(value)
+        if holds(data):
+            raise SecretHeldError
         packer = zlib.compressobj(wbits=_GZIP)
         return f"{COMPRESSED}{form}", packer.compress(data) + packer.flush()
 

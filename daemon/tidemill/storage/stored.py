@@ -6,13 +6,14 @@ from copy import copy
 from typing import Any, Self, TypeVar
 
 from tidemill.domain.results import ResultInfo
+from tidemill.domain.secrecy import holds
 from tidemill.domain.sizes import readable
 from tidemill.storage.checksums import checksum, verify
-from tidemill.storage.encoding import UnstorableError
+from tidemill.storage.encoding import SecretHeldError, UnstorableError
 from tidemill.storage.limits import parse_size
 from tidemill.storage.patience import Setback, parse_patience
 from tidemill.storage.places import ResultError, ResultPlace
-from tidemill.storage.previews import preview
+from tidemill.storage.previews import WITHHELD_RESULT, preview
 from tidemill.storage.serializers import decode, parse_serializer
 
 T = TypeVar("T")
@@ -29,11 +30,15 @@ class StoredResult(ABC):
         self._patience = parse_patience(retries, retry_delay, owner)
 
     def write(self, value: Any, place: ResultPlace) -> ResultInfo:
-        """Keep *value*, whole or not at all, and say where. Raises ResultError."""
+        """Keep *value*, whole or not at all, and say where; one that holds a secret is not. Raises ResultError."""
         try:
             form, data = self._encode(value)
         except UnstorableError as error:
             raise ResultError(f"the result of {place.task} cannot be written to {self.where}: {error}") from error
+        except SecretHeldError:
+            return WITHHELD_RESULT
+        if holds(data):
+            return WITHHELD_RESULT
         if self.max_size is not None and len(data) > self.max_size:
             raise ResultError(
                 f"the result of {place.task} is not written to {self.where}: it has {readable(len(data))},"

@@ -54,3 +54,19 @@ def test_a_flow_that_takes_any_parameter_is_given_any():
 @pytest.mark.parametrize("word", ["yes", "No", " on ", "1", True, 0])
 def test_what_people_write_for_a_truth_value_passes(word):
     check_parameters(FlowManifest("f", "function", parameters=(ParameterManifest("b", "bool"),)), {"b": word})
+
+
+@pytest.mark.parametrize(
+    "kind", ["Secret", "Secret | None", "tidemill.Secret", "list[tidemill.authoring.secrets.Secret]"]
+)
+def test_what_cannot_be_the_name_of_a_secret_is_refused_and_not_repeated(kind):
+    flow = FlowManifest("f", "function", parameters=(ParameterManifest("token", kind),))
+    value = "hunter 22, the secret itself"
+
+    check_parameters(flow, {"token": "git-hub"})
+    check_parameters(flow, {"token": ["git-hub", "db"]})
+    check_parameters(flow, {"token": None})
+    for given in (value, [value], {"x": [value]}, "../etc/shadow", ""):
+        with pytest.raises(ParameterError, match="token of f takes the name of a secret") as refused:
+            check_parameters(flow, {"token": given})
+        assert "hunter" not in str(refused.value)
