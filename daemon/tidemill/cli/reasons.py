@@ -166,6 +166,9 @@ def _unjudged(invocation: Invocation, flow: Mapping[str, Any], at: datetime) -> 
     if since is None or at < since:
         known = f"known only since {_shown(since.astimezone(at.tzinfo))}" if since else "not on record"
         return Answer(at, "not_due", f"did not run at {_shown(at)}", f"its schedule is {known}")
+    if all(at <= seen for seen in _accounted_for(invocation, flow)):
+        reason = "its schedule was away then, or what became of it was removed since (retention in the settings)"
+        return Answer(at, "not_due", f"did not run at {_shown(at)}", reason)
     if is_running(invocation):
         return Answer(at, "upcoming", f"has not run yet for {_shown(at)}", "the daemon is deciding about it right now")
     manifest = flow.get("manifest") or {}
@@ -195,6 +198,13 @@ def _known_since(invocation: Invocation, flow: Mapping[str, Any]) -> datetime | 
     known = invocation.reader.schedules(flow["name"])
     begun = [moment(schedule["created_at"]) for schedule in known if schedule["removed_at"] is None]
     return min((at for at in begun if at is not None), default=None)
+
+
+def _accounted_for(invocation: Invocation, flow: Mapping[str, Any]) -> list[datetime]:
+    """Return up to when each schedule that the flow has is accounted for."""
+    known = invocation.reader.schedules(flow["name"])
+    until = [moment(schedule["accounted_until"]) for schedule in known if schedule["removed_at"] is None]
+    return [at for at in until if at is not None]
 
 
 def _due_at(specs: Sequence[ScheduleSpec], at: datetime) -> set[datetime]:

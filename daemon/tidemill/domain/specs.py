@@ -75,6 +75,8 @@ class ScheduleSpec:
         """Return the first due instants later than *low* and up to *high*, *most* of them at most; in microseconds."""
         zone, found = self.zone(), list[int]()
         micros = self.next_micros(low, zone)
+        if micros is not None and self.kind == "every" and not self._follows_wall():
+            return list(range(micros, high + 1, self._interval())[:most])
         while micros is not None and micros <= high and len(found) < most:
             found.append(micros)
             micros = self.next_micros(micros, zone)

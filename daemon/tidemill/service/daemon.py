@@ -188,6 +188,18 @@ class Daemon:
         await self._recording.perform(lambda writer: None)
         return run.state if run is not None and run.ended else state
 
+    async def cancel_all(self, runs: Iterable[ActiveRun], reason: str) -> tuple[int, int]:
+        """Cancel *runs*, durably; return how many of them waited and how many lived.
+
+        What waits goes first, and the newest before the others: else one would start as another is cancelled.
+        """
+        going = sorted((run for run in runs if not run.ended), key=lambda run: (run.launched, -run.id))
+        waited = sum(not run.launched for run in going)
+        for run in going:
+            self.dispatcher.cancel(run.uid, reason)
+        await self._recording.perform(lambda writer: None)
+        return waited, len(going) - waited
+
     async def load_run(self, uid: str) -> StoredRun:
         """Return what the history knows of a run, or refuse an unknown one."""
         return await self.ask(lambda writer: writer.load_run(uid))

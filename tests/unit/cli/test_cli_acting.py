@@ -166,6 +166,13 @@ def test_cancel_tells_the_state_of_each(tidemill, daemon, add_run):
     assert "cancelling" in ended.out
 
 
+def test_cancel_gives_up_all_runs_of_a_flow_that_wait(tidemill, daemon):
+    daemon.answers = {"cancel": {"flow": "nightly", "cancelled": 57}}
+
+    assert tidemill("cancel", "--waiting", "nightly").out == "nightly: 57 waiting runs cancelled\n"
+    assert daemon.asked == [("cancel", {"waiting": "nightly"})]
+
+
 def test_cancelling_again_changes_nothing_and_a_run_that_is_over_is_refused(tidemill, daemon, add_run):
     run = add_run("k3f0000000", state="cancelled")
     daemon.answers = {"cancel": Refused("the run k3f0000000 is over already")}

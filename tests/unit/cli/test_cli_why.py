@@ -6,12 +6,14 @@ import pytest
 
 NIGHT = "2026-11-22T01:00:00.000000+00:00"
 """02:00 in Berlin."""
+BEFORE = "2026-11-21T01:00:00.000000+00:00"
+"""Up to here everything has been decided."""
 
 
 @pytest.fixture
 def nightly(add_flow, reader):
     reader.schedule_records.append(
-        {"id": 1, "created_at": "2026-01-01T00:00:00.000000+00:00", "removed_at": None, "accounted_until": NIGHT}
+        {"id": 1, "created_at": "2026-01-01T00:00:00.000000+00:00", "removed_at": None, "accounted_until": BEFORE}
     )
     return add_flow("nightly", ("cron", "0 2 * * *", "Europe/Berlin"))
 
@@ -99,6 +101,14 @@ def test_a_moment_before_the_schedule_was_known_did_not_run(tidemill, nightly, r
 
     assert "its schedule is known only since Sun 2026-11-22 06:00 CET" in ended.out
     assert "is due at Mon 2026-11-23 02:00 CET" in tidemill("why", "nightly").out
+
+
+def test_a_moment_that_passed_while_the_schedule_was_away_is_not_called_undecided(tidemill, nightly, daemon):
+    daemon.answers = {"ping": {"pid": 1}}
+
+    ended = tidemill("why", "nightly", "--at", "2026-11-20T02:00")
+
+    assert "nightly did not run at Fri 2026-11-20 02:00 CET: its schedule was away then" in ended.out
 
 
 def test_a_moment_ahead_is_upcoming(tidemill, nightly, daemon):

@@ -81,15 +81,6 @@ def _told(wish: Wish, choice: Choice, runs: dict[Due, ActiveRun]) -> Message:
 
 
 async def _cancel(daemon: Daemon, name: str, stretch: range) -> Message:
-    """Cancel what waits before what lives, the newest first: else one would start as another is cancelled."""
-    ours = [
-        run
-        for run in daemon.dispatcher.active_of(name)
-        if run.gives_way and run.scheduled_for in stretch and not run.ended
-    ]
-    ours.sort(key=lambda run: (run.launched, -run.id))
-    waited = sum(not run.launched for run in ours)
-    for run in ours:
-        daemon.dispatcher.cancel(run.uid, "its backfill was cancelled by hand")
-    await daemon.ask(lambda writer: None)
-    return {"flow": name, "cancelled": waited, "cancelling": len(ours) - waited}
+    ours = [run for run in daemon.dispatcher.active_of(name) if run.gives_way and run.scheduled_for in stretch]
+    waited, lived = await daemon.cancel_all(ours, "its backfill was cancelled by hand")
+    return {"flow": name, "cancelled": waited, "cancelling": lived}

@@ -1,4 +1,4 @@
-"""``cancel``: end a run that waits or lives."""
+"""``cancel``: end a run that waits or lives, or all runs of a flow that wait."""
 
 from tidemill.control.protocol import Message
 from tidemill.control.requests import Request
@@ -7,7 +7,12 @@ from tidemill.service.daemon import Daemon
 
 
 async def answer(daemon: Daemon, request: Request) -> Message:
-    """Ask the run to stop; answer with the state it is in now."""
+    """Ask the run to stop and answer with the state it is in now; or end what waits, and answer how many that were."""
+    if name := request.optional_text("waiting"):
+        flow = daemon.flow(name).manifest.name
+        waiting = [run for run in daemon.dispatcher.active_of(flow) if not run.launched]
+        cancelled, _ = await daemon.cancel_all(waiting, "cancelled by hand, with all runs of its flow that waited")
+        return {"flow": flow, "cancelled": cancelled}
     uid = request.text("run")
     active = daemon.dispatcher.find(uid)
     if active is None or active.ended:
