@@ -5,14 +5,15 @@ Lines stay within 4 kB, so that a single write appends them whole. A longer even
 beside the journal, and its line only points there: ``["beside", offset, length]``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from tidemill.domain.errors import TidemillError
-from tidemill.domain.events import EVENTS, Event, OfSubflow, OwnEvent, RunEnded
+from tidemill.domain.events import EVENTS, Event, OfSubflow, OwnEvent, RunEnded, TaskEnded
+from tidemill.domain.results import ResultInfo
 from tidemill.domain.states import State
 
 LINE_LIMIT: Final = 4096
@@ -32,8 +33,14 @@ class DamageError(TidemillError):
     """Raised when a line of a journal is not an event."""
 
 
-_FAR_FUTURE: Final = 1 << 62
-"""Microseconds; beyond what any history can hold."""
+_FAR_FUTURE: Final = 253_370_764_800_000_000
+"""Microseconds: the year 9999, behind which no date can be shown in every zone."""
+_LARGEST: Final = 1 << 63
+"""Beyond what a history can hold."""
+_TIMES: Final = {
+    kind: tuple(place for place, name in enumerate(kind._fields) if name in ("at", "due", "started_at"))
+    for kind in EVENTS.values()
+}
 _Place = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -95,9 +102,31 @@ def _event(name: str, fields: list[Any]) -> OwnEvent:
     kind = EVENTS[name]
     event = msgspec.convert(fields[: len(kind._fields)], kind)
     # Whoever follows a journal goes by its times, and stops at its end: what is no time and no end must be neither.
-    if not 0 <= event.at < _FAR_FUTURE or (type(event) is RunEnded and not State(event.state).is_terminal):
+    # What the history cannot hold, or show, is told here, where it is the matter of one line.
+    if not (_has_times(event) and _is_storable(event)):
+        raise ValueError(event)
+    if isinstance(event, RunEnded | TaskEnded) and not State(event.state).is_terminal:
         raise ValueError(event)
     return event
+
+
+def _has_times(event: OwnEvent) -> bool:
+    fields: Sequence[Any] = event
+    for place in _TIMES[type(event)]:
+        at = fields[place]
+        if at is not None and not 0 <= at < _FAR_FUTURE:
+            return False
+    return True
+
+
+def _is_storable(values: Iterable[Any]) -> bool:
+    for value in values:
+        if type(value) is int:
+            if not -_LARGEST <= value < _LARGEST:
+                return False
+        elif type(value) is ResultInfo and not _is_storable(value):
+            return False
+    return True
 
 
 def _unknown(name: Any) -> Unknown:

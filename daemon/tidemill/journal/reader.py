@@ -11,6 +11,10 @@ PIECE: Final = 1 << 20
 """Bytes read at once; longer than any line."""
 WEIGHT: Final = 1 << 20
 """Bytes of long events after which a piece ends early: a line that points to one is short."""
+LONGEST: Final = 1 << 26
+"""Bytes of one long event: a run may write what it likes, and whoever reads it has to hold it in memory."""
+# Neither a pipe nor a device in the place of a file may keep the reader waiting.
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class JournalReader:
@@ -56,7 +60,7 @@ class JournalReader:
     def _whole_lines(self, limit: int) -> bytes:
         if self._fd is None:
             try:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = os.open(self.path, _READ)
             except FileNotFoundError:
                 return b""
         data = os.pread(self._fd, limit, self.offset)
@@ -81,16 +85,12 @@ class JournalReader:
         return event
 
     def _fetch(self, place: Beside) -> Event | Unknown:
-        self._weight += place.length
         path = beside(self.path)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            event = decode(_part(path, place))
         except OSError as error:
             raise DamageError(f"its long event cannot be read from {path}: {error.strerror}") from error
-        try:
-            event = decode(os.pread(fd, place.length, place.offset))
-        finally:
-            os.close(fd)
+        self._weight += place.length
         if isinstance(event, Beside):
             raise DamageError(f"{path} points to itself")
         return event
@@ -99,3 +99,16 @@ class JournalReader:
         """Make a note, at the time of what was read before it: the line's own time is lost."""
         at = self._at or (os.fstat(self._fd).st_mtime_ns // 1000 if self._fd is not None else 0)
         return RunNoted(at, text)
+
+
+def _part(path: Path, place: Beside) -> bytes:
+    """Read what *place* points to, if it is there and can be held."""
+    if place.length > LONGEST:
+        raise DamageError(f"its long event has {place.length} bytes, and the most is {LONGEST}")
+    fd = os.open(path, _READ)
+    try:
+        if place.offset + place.length > os.fstat(fd).st_size:
+            raise DamageError(f"its long event lies behind the end of {path}")
+        return os.pread(fd, place.length, place.offset)
+    finally:
+        os.close(fd)

@@ -154,6 +154,13 @@ def test_a_reference_comes_back():
         b'["of_subflow","k3f0000001",["run_noted"],5,"hello"]',
         b'["beside", -1, "x"]',
         b'["run_noted",5,"\xff\xfe"]',
+        b'["run_noted",253370764800000000,"hello"]',
+        b'["run_retrying",5,1,4611686018427387904,["ValueError","no",null]]',
+        b'["task_ended",5,0,"a","running",1]',
+        b'["task_ended",5,0,"a","Completed",1]',
+        b'["task_ended",5,0,"a","completed",1,-1]',
+        b'["task_started",5,9223372036854775808,"a",1]',
+        b'["task_ended",5,0,"a","completed",1,1,null,["local",null,9223372036854775808,""]]',
         b"\0" * 512,
     ],
 )

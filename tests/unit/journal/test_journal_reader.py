@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskStarted
@@ -114,6 +116,30 @@ def test_a_long_event_that_was_cut_is_told(tmp_path):
         file.truncate(100)
     (note,) = JournalReader(path).read()[0]
     assert "damaged" in note.note
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"), [(2**63, 5), (2**70, 5), (0, 2**63), (0, 2**33), (2**62, 2**62), (9, 90)]
+)
+def test_a_line_that_points_to_where_nothing_is_is_damage_and_costs_nothing(tmp_path, offset, length):
+    path = tmp_path / "hostile.journal"
+    path.write_bytes(f'["beside",{offset},{length}]\n'.encode() + encode(EVENTS[0]))
+    beside(path).write_bytes(b"x" * 20)
+    note, kept = JournalReader(path).read()[0]
+    assert "damaged" in note.note
+    assert kept == EVENTS[0]
+
+
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path):
+    path = tmp_path / "hostile.journal"
+    path.write_bytes(b'["beside",0,0]\n' + encode(EVENTS[0]))
+    os.mkfifo(beside(path))
+    os.mkfifo(tmp_path / "pipe.journal")
+    note, kept = JournalReader(path).read()[0]
+    assert "damaged" in note.note
+    assert kept == EVENTS[0]
+    with pytest.raises(OSError, match="seek"):
+        JournalReader(tmp_path / "pipe.journal").read()
 
 
 def test_an_event_of_a_later_version_is_passed_over_with_a_note(tmp_path):
