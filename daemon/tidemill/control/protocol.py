@@ -55,7 +55,8 @@ class Frames:
 def _parse(body: bytes) -> Message:
     """Return the JSON object in *body*; deep nesting is refused like any other nonsense."""
     try:
-        message = json.loads(body)
+        # As text: of bytes, json guesses the encoding, and imports what it has guessed.
+        message = json.loads(body.decode())
     except (ValueError, RecursionError):
         raise ProtocolError("a message on the control socket is not JSON") from None
     if not isinstance(message, dict):
