@@ -65,12 +65,13 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument("--steps", type=int, default=40, help="the most of one history")
     parser.add_argument("--folder", type=Path, help="where the worlds lie; one that went wrong stays")
+    parser.add_argument("--as-found", action="store_true", help="do not make shorter what went wrong")
     parser.add_argument("--json", type=Path, help="a file that gets the figures, one line a campaign")
     options = parser.parse_args()
     Everything.below = options.folder
     began = time.monotonic()
     try:
-        run_histories(options.examples, options.steps, begin=options.seed)
+        run_histories(options.examples, options.steps, begin=options.seed, shrinks=not options.as_found)
     except BaseException:
         again = f"--seed {options.seed} --examples {options.examples} --steps {options.steps}"
         print(f"again: python -P tests/chaos/stateful.py {again}", file=sys.stderr)

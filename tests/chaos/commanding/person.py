@@ -152,7 +152,10 @@ class Person(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let it come to rest and judge the whole history, unless something was wrong already."""
         try:
-            if sys.exc_info()[0] is None:
+            if isinstance(sys.exc_info()[1], AssertionError):
+                # At once: it may take long until Hypothesis has made the history as short as it can be.
+                print(f"in {self.world.folder}: {str(sys.exc_info()[1])[:2000]}", file=sys.stderr, flush=True)
+            elif sys.exc_info()[0] is None:
                 began = time.monotonic()
                 come_to_rest(self)
                 self.figures["seconds of settling"] += round(time.monotonic() - began)
