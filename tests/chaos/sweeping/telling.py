@@ -24,7 +24,7 @@ def summary(outcomes: Iterable[Outcome]) -> Iterator[str]:
         )
         if not outcome.hits:
             missed.append(outcome.point)
-    yield "| phase | killed | points | hit | hit twice | daemons started | with violations | drafts and temporary files left |"
+    yield "| phase | killed | points | hit | hit twice | daemons started | with violations | drafts left |"
     yield "|---|---|---|---|---|---|---|---|"
     total: Counter[str] = Counter()
     for (phase, role), counts in sorted(rows.items()):
