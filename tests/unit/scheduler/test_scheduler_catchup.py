@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tidemill.domain.outcomes import Catchup, Outcome
 from tidemill.domain.schedules import at, cron, every
+from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.stretches import MOST_COUNTED
 from tidemill.scheduler.catchup import MOST_ROWS, plan_catchup
 
@@ -23,6 +24,16 @@ def test_nothing_passed_nothing_is_planned():
     assert plan_catchup(HOURLY, NOW - timedelta(seconds=30), NOW) == []
     assert plan_catchup(at(NOW + timedelta(days=1)), hours_ago(5), NOW) == []
     assert plan_catchup(cron("@reboot"), hours_ago(5), NOW) == []
+
+
+def test_where_nothing_passed_the_schedule_is_asked_once(monkeypatch):
+    asked = []
+    ask = ScheduleSpec.next_micros
+    monkeypatch.setattr(ScheduleSpec, "next_micros", lambda *where: asked.append(where) or ask(*where))
+
+    assert plan_catchup(cron("0 3 * * *", timezone="Europe/Berlin"), hours_ago(5), NOW) == []
+
+    assert len(asked) == 1
 
 
 def test_latest_runs_once_and_the_others_share_it():
