@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=0, help="so many pairs, drawn by the seed, instead of the points")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="one point, as a violation names it")
+    parser.add_argument("--points", type=Path, help="a file that has the points of an earlier sweep, or gets them")
     parser.add_argument("--json", type=Path, help="a file that gets an outcome a line; what it has is not done again")
     parser.add_argument("--folder", type=Path, help="where the worlds lie; kept when something was violated")
     options = parser.parse_args()
@@ -92,10 +93,16 @@ def main() -> int:
         return 1
     folder = Path(tempfile.mkdtemp(prefix="sweep-", dir=options.folder))
     began = time.monotonic()
-    points = [parse_point(options.only)] if options.only is not None else points_of(options.variant or TELLINGS, folder)
+    points = [parse_point(text) for text in [options.only] if text is not None]
+    points = points or [parse_point(line) for line in _lines(options.points)]
+    if not points:
+        points = points_of(options.variant or TELLINGS, folder)
+        if options.points is not None:
+            options.points.write_text("".join(f"{point}\n" for point in points))
     chosen = pairs_of(points, options.pairs, options.seed) if options.pairs else points
-    # In an order drawn by chance: a sweep that is cut short has seen a fair share of everything.
+    # In an order drawn by chance, the many pages of the history last: of a sweep that is cut short that is the rest.
     chosen = Random(options.seed).sample(chosen, min(options.sample or len(chosen), len(chosen)))
+    chosen.sort(key=lambda point: point.call == "pwrite64")
     part, parts = map(int, options.part.split("/"))
     chosen = [point for point in chosen if zlib.crc32(str(point).encode()) % parts == part - 1]
     outcomes = [Outcome(*json.loads(line)) for line in _lines(options.json)]
