@@ -12,9 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from filling import fill
+from load import burst, load_due, load_flows
+from load_history import load_history
 from table import write_table
 from tasks import map_memory, map_recorded, task_costs
-from world import World, percentile, python_floor, report, reported, timed, world
+from world import cpu, percentile, program, pss, python_floor, report, reported, timed, world
 
 NOOP = """
 from tidemill import Flow, task
@@ -136,11 +139,11 @@ def idle() -> None:
         w.start()
         time.sleep(5)
         pids = w.processes()
-        before, begun = _cpu(pids), time.monotonic()
+        before, begun = cpu(pids), time.monotonic()
         time.sleep(30)
-        share = (_cpu(pids) - before) / (time.monotonic() - begun) * 100
-        memory = [_pss(pid) for pid in pids]
-        spares = [_pss(pid) for pid in _children(pids[1])]
+        share = (cpu(pids) - before) / (time.monotonic() - begun) * 100
+        memory = [pss(pid) for pid in pids]
+        spares = [pss(pid) for pid in _children(pids[1])]
     report(
         "idle_pss", sum(memory), "MB", 60, daemon_mb=memory[0], forkserver_mb=memory[1],
         spares_mb=sum(spares),
@@ -172,44 +175,6 @@ def lateness() -> None:
     report("due_to_user_code_p99", percentile(late, 0.99) * 1e3, "ms", 50, worst_ms=max(late) * 1e3)
 
 
-def burst() -> None:
-    """Ten thousand flows due at one instant: how long the loop keeps a command waiting, and that all is recorded."""
-    with world() as w:
-        due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=3)
-        for n in range(100):
-            (w.flows / f"f{n}.py").write_text(
-                "from datetime import datetime\nfrom tidemill import Flow, task, at\n@task\ndef t(): pass\n"
-                f"flows = [Flow(f'f{n}_{{m}}', tasks=[t], schedule=at(datetime.fromisoformat({due.isoformat()!r})))"
-                " for m in range(100)]\n"
-            )
-        ready = w.start()
-        w.until(lambda: w.query("SELECT count(*) FROM schedules")[0][0] == 10_000, 120)
-        pings: list[float] = []
-        done = threading.Event()
-
-        def ping() -> None:
-            with w.client() as client:
-                while not done.is_set():
-                    begun = time.monotonic()
-                    client.request("ping")
-                    pings.append(time.monotonic() - begun)
-                    time.sleep(0.005)
-
-        time.sleep(max(0.0, due.timestamp() - time.time() - 1))
-        thread = threading.Thread(target=ping)
-        thread.start()
-        w.until(lambda: w.query("SELECT count(*) FROM occurrences")[0][0] == 10_000, 120, 0.1)
-        recorded_after = time.time() - due.timestamp()
-        w.until(lambda: w.query("SELECT count(*) FROM runs WHERE state = 'completed'")[0][0] == 10_000, 300, 0.5)
-        all_after = time.time() - due.timestamp()
-        done.set()
-        thread.join()
-    report(
-        "burst_longest_stall", max(pings) * 1e3, "ms", 50, p50_ms=statistics.median(pings) * 1e3,
-        ledger_after_s=recorded_after, completed_after_s=all_after, first_start_s=ready,
-    )  # fmt: skip
-
-
 def commands() -> None:
     """The CLI on a history of a hundred thousand runs."""
     with world() as w:
@@ -218,12 +183,10 @@ def commands() -> None:
         with w.client() as client:
             client.request("run", flow="noop", wait=True)
         w.stop()
-        _fill(w, 100_000)
-        installed = Path(sys.executable).with_name("tidemill")
-        tidemill = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "tidemill"]
+        fill(w, 100_000)
         for name, arguments in (("help", ["--help"]), ("runs", ["runs"])):
             floor = python_floor()
-            cost = statistics.median(timed([*tidemill, *arguments], w.environment) for _ in range(15))
+            cost = statistics.median(timed([*program(), *arguments], w.environment) for _ in range(15))
             report(f"cli_{name}", cost * 1e3, "ms", 6 * floor * 1e3, floor_ms=floor * 1e3, ratio=cost / floor)
 
 
@@ -273,35 +236,8 @@ def _journal_floor(count: int) -> float:
     return cost
 
 
-def _cpu(pids: list[int]) -> float:
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _pss(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no Pss")
-
-
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _fill(w: World, count: int) -> None:
-    import sqlite3
-
-    with sqlite3.connect(w.paths.database) as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(runs)") if row[1] not in ("id", "uid")]
-        names = ", ".join(columns)
-        connection.execute(
-            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
-            f" INSERT INTO runs (uid, {names}) SELECT printf('%010d', i), {names} FROM n, runs WHERE runs.id = 1"
-        )
 
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
@@ -312,15 +248,19 @@ MEASUREMENTS: dict[str, Callable[[], None]] = {
     )
 }  # fmt: skip
 
+LOAD: dict[str, Callable[[], None]] = {measure.__name__: measure for measure in (load_flows, load_due, load_history)}
+"""These take long, and are taken when they are named, or all by the name load."""
+
 
 def main() -> None:
-    """Take all measurements, or the ones named."""
+    """Take the measurements that are named: by themselves, or all of load; without a name all others."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *MEASUREMENTS], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[[], "load", *MEASUREMENTS, *LOAD], metavar="NAME")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write all figures into its table")
     options = parser.parse_args()
-    for name in options.names or MEASUREMENTS:
-        MEASUREMENTS[name]()
+    named = [other for name in options.names for other in (LOAD if name == "load" else (name,))]
+    for name in named or MEASUREMENTS:
+        (MEASUREMENTS | LOAD)[name]()
     if options.readme is not None:
         write_table(options.readme, reported)
 

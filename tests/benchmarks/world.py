@@ -63,6 +63,11 @@ class World:
         """Connect to the daemon."""
         return ControlClient(self.paths.control_socket, timeout=120)
 
+    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """Ask the daemon once, on a connection of its own."""
+        with self.client() as client:
+            return client.request(verb, **arguments)
+
     def floor(self, count: int = 200) -> list[float]:
         """Fork, exit and wait of the lean fork server, in seconds."""
         with ForkserverClient.connect(self.paths.forkserver_socket) as server:
@@ -136,3 +141,26 @@ def timed(command: Sequence[str], environment: dict[str, str] | None = None) -> 
     begun = time.monotonic()
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return time.monotonic() - begun
+
+
+def program() -> list[str]:
+    """The command that a person calls."""
+    installed = Path(sys.executable).with_name("tidemill")
+    return [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "tidemill"]
+
+
+def cpu(pids: Sequence[int]) -> float:
+    """Seconds of processor time that the processes have taken."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pss(pid: int) -> float:
+    """Megabytes of a process, what it shares divided among those that share it."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no Pss")
