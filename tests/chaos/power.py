@@ -12,32 +12,41 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "daemon")]
 
 from chaos.losing_power.facts import ANSWERED  # noqa: E402
+from chaos.losing_power.harming import HARMS  # noqa: E402
 from chaos.losing_power.playing import State, draw, play  # noqa: E402
 from chaos.losing_power.recording import Recording, Synced, Told  # noqa: E402
-from chaos.losing_power.taking import VARIANTS, record_reference, record_story  # noqa: E402
+from chaos.losing_power.taking import VARIANTS, record_again, record_mending, record_reference, record_story  # noqa: E402
 from chaos.tracing.tracer import why_not  # noqa: E402
 
 
 def run_campaign(seed: int, states: int, hundreds: float, folder: Path) -> dict[str, Any]:
-    """Record everything, and examine so many states in all: half of them of the longer story."""
-    share = states // (2 * len(VARIANTS))
-    takes = {"story": (lambda: record_story(hundreds), states - share * len(VARIANTS))}
-    takes |= {variant: (lambda variant=variant: record_reference(variant), share) for variant in VARIANTS}
+    """Record everything, and examine so many states in all: a half of them of the longer story."""
+    takes: dict[str, Callable[[], Recording]] = {
+        **{variant: partial(record_reference, variant) for variant in VARIANTS},
+        **{f"history {name}": partial(record_mending, harm) for name, harm in HARMS.items()},
+        "started again": partial(record_again, seed),
+        "story": partial(record_story, hundreds),
+    }
     results = []
-    for name, (take, count) in takes.items():
+    for name, take in takes.items():
         recording = take()
+        count = states // 2 if name == "story" else states // 2 // (len(takes) - 1)
         result = examine_recording(name, recording, draw(recording, count, seed))
         if result["violations"]:
-            recording.save(kept := folder / f"{name}-{seed}.recording")
+            recording.save(kept := folder / f"{name.replace(' ', '-')}-{seed}.recording")
             for cut, chance, told in result["violations"][:20]:
                 command = f"python -P tests/chaos/power.py --replay {kept} --cut {cut} --chance {chance}"
                 print(f"{name}: {told[0][:300]}\n    {command}", file=sys.stderr)
+        figures = ", ".join(f"{key} {value}" for key, value in result.items() if key != "violations")
+        print(f"{figures}, violations {len(result['violations'])}", file=sys.stderr, flush=True)
         results.append(result)
     return {"seed": seed, "states": sum(result["states"] for result in results), "recordings": results}
 

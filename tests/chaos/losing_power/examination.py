@@ -1,5 +1,6 @@
 """Whether the real code opens what a loss of power left, and finds in it all that was told before."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,13 +43,15 @@ def examine(root: Path, facts: Facts) -> Examined:
         second = start(state)
     except Exception as error:
         return Examined([f"it does not open: {type(error).__name__}: {error}"])
-    found = [f"the daemon complains: {told}" for told in first.complaints + second.complaints]
+    complaints = [] if facts.is_harmed else first.complaints + second.complaints
+    found = [f"the daemon complains: {told}" for told in complaints]
     if _rows(state) != before or second.begun != first.begun:
         found.append(f"I8 the second start differs from the first: {_difference(before, _rows(state))}")
     with closing(sqlite3.connect(f"file:{state}/history.db?mode=ro", uri=True)) as history:
         found += _soundness(history)
         found += facts.check(history)
         found += _executions(history, first, facts)
+        found += _retries(history, first)
         found += _results(history)
     torn: set[Path] = set()
     found += [*facts.check_backups(root), *_journals(state, torn), *_diagnosis(state)]
@@ -77,6 +80,19 @@ def _executions(history: sqlite3.Connection, begun: Start, facts: Facts) -> Iter
             yield f"I2 the run {uid} is {state} for ever"
     for uid in facts.hooked & set(begun.owed):
         yield f"I4 the hooks of {uid} were called, and are called again"
+
+
+def _retries(history: sqlite3.Connection, begun: Start) -> Iterator[str]:
+    """A retry is told of everything that the run before it had finished."""
+    for uid, told in begun.begun.items():
+        finished = history.execute(
+            "SELECT count(*) FROM runs r JOIN task_runs t ON t.run_id = r.parent_id"
+            " WHERE r.uid = ? AND r.trigger = 'retry' AND t.state IN ('completed', 'cached')",
+            (uid,),
+        ).fetchone()[0]
+        lines = Path(told).read_text().splitlines() if told else []
+        if finished and len({json.dumps(json.loads(line)) for line in lines}) < finished:
+            yield f"I4 the retry {uid} executes again some of the {finished} tasks that were finished"
 
 
 def _results(history: sqlite3.Connection) -> Iterator[str]:

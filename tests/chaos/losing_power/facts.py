@@ -12,6 +12,7 @@ from typing import Any
 
 from chaos.losing_power.recording import Deed, Told
 
+BEGIN = "begin"
 ASKED = "asked"
 ANSWERED = "answered"
 SEEN = "seen"
@@ -20,9 +21,10 @@ REMOVED = "removed"
 EFFECT = "effect"
 BACKED_UP = "backed up"
 RECORDED = "recorded"
-"""What is told: a request that goes out, its answer, what anybody could read in the history, that a pruning begins and
-which runs it has removed, what a task did to the world, a backup that is said to be done, a run in a terminal whose
-command has ended."""
+HARMED = "harmed"
+"""What is told: that it begins, a request that goes out, its answer, what anybody could read in the history, that a
+pruning begins and which runs it has removed, what a task did to the world, a backup that is said to be done, a run in a
+terminal whose command has ended, that the history was damaged or taken away and which runs were in it."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Facts:
     """Runs of which a task has begun."""
     hooked: set[str] = field(default_factory=set)
     """Runs whose hooks for a crash were called."""
+    is_harmed: bool = False
+    """The history was damaged when it began, so the daemon may complain."""
     backups: dict[str, int] = field(default_factory=dict)
     """By their paths the runs they hold."""
 
@@ -80,6 +84,9 @@ class Facts:
                 self.backups[facts["path"]] = facts["runs"]
             case "recorded":
                 self.runs.add(facts)
+            case "harmed":
+                self.is_harmed = True
+                self.runs |= set(facts)
 
     def _answered(self, facts: dict[str, Any]) -> None:
         verb, answer = facts["verb"], facts["answer"]

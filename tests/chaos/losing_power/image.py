@@ -52,12 +52,13 @@ def last(recording: Recording) -> Image:
 
 def differences(recording: Recording) -> list[str]:
     """Return where the end of a recording differs from the folder that was recorded: anywhere, and it lies."""
-    image = last(recording)
-    found: Image = {}
+    image, found = last(recording), Image()
     for path in recording.folder.rglob("*"):
         name = str(path.relative_to(recording.folder))
         if not name.startswith(SPARED) and not name.endswith(SHARED) and not path.is_socket():
             found[name] = None if path.is_dir() else path.read_bytes()
-            if found[name] == b"" and name.endswith("-wal"):  # a reader's, while no daemon was there
-                found.pop(name)
-    return sorted(name for name in image.keys() | found.keys() if image.get(name, b"?") != found.get(name, b"?"))
+    names = {name for name in image.keys() | found.keys() if image.get(name, b"?") != found.get(name, b"?")}
+    # An empty log may be a reader's, who was there while no daemon was.
+    return sorted(
+        names - {name for name in names if name.endswith("-wal") and not (image.get(name) or found.get(name))}
+    )

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from chaos.losing_power.disk import Disk
 from chaos.losing_power.examination import Examined, examine
-from chaos.losing_power.facts import ANSWERED, Facts, to_be_removed
+from chaos.losing_power.facts import ANSWERED, BEGIN, Facts, to_be_removed
 from chaos.losing_power.image import put
-from chaos.losing_power.loss import lose
+from chaos.losing_power.loss import Image, lose
 from chaos.losing_power.recording import Recording, Synced, Told
 
 
@@ -40,7 +40,7 @@ def begins(recording: Recording) -> int:
     """Return how many deeds were done before the first that was watched."""
     last = 0
     for number, deed in enumerate(recording.deeds):
-        if isinstance(deed, Told) and deed.what == "begin":
+        if isinstance(deed, Told) and deed.what == BEGIN:
             last = number + 1
     return last
 
@@ -54,5 +54,17 @@ def play(recording: Recording, states: list[State]) -> Iterator[tuple[State, Exa
             disk.do(deed)
             if isinstance(deed, Told):
                 facts.add(deed)
-        put(lose(disk, Random(f"{state.cut}/{state.chance}")), recording.folder)
+        put(_left(disk, state), recording.folder)
         yield state, examine(recording.folder, facts)
+
+
+def image_of(recording: Recording, state: State) -> Image:
+    """Return one state of the disk."""
+    disk = Disk()
+    for deed in recording.deeds[: state.cut]:
+        disk.do(deed)
+    return _left(disk, state)
+
+
+def _left(disk: Disk, state: State) -> Image:
+    return lose(disk, Random(f"{state.cut}/{state.chance}"))

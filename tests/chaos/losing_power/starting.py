@@ -36,8 +36,8 @@ EVERYTHING: Final = 10**6
 class Start(NamedTuple):
     """What came of a start."""
 
-    begun: list[str]
-    """The runs that were given to the fork server."""
+    begun: dict[str, str]
+    """The runs that were given to the fork server, and for retries the files of what they take over."""
     complaints: list[str]
     """What the daemon told of damage or loss."""
     owed: list[str]
@@ -55,7 +55,7 @@ def start(state: Path) -> Start:
     return Start(begun, complaints, owed)
 
 
-def _recover(paths: StatePaths) -> tuple[list[str], list[str]]:
+def _recover(paths: StatePaths) -> tuple[dict[str, str], list[str]]:
     hours = Hours(time.time())
     loop: Any = SimLoop(hours)
     asyncio._set_running_loop(loop)
@@ -120,11 +120,11 @@ class Launcher:
     """Notes down what would be executed, and executes nothing."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.begun: dict[str, str] = {}
 
     def launch(self, run: Any) -> None:
         """Take an order."""
-        self.begun.append(run.uid)
+        self.begun[run.uid] = run.finished
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import Final
 from chaos.killing.stack import Stack
 from chaos.killing.workload import Workload
 from chaos.losing_power.facts import BACKED_UP, RECORDED, REMOVED, REMOVING
-from chaos.losing_power.telling import listen
 from chaos.losing_power.watching import Watcher
 from chaos.reference_run.flows import REFERENCE
 from chaos.reference_run.telling import Teller
@@ -56,8 +55,6 @@ class Story:
         self._stack = stack
         self._portion = round(25 * hundreds)
         self._teller = Teller(stack)
-        stack.launch = tracer.launch
-        listen(stack, watcher)
 
     def tell(self) -> None:
         """Tell it."""

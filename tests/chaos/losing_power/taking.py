@@ -1,22 +1,25 @@
-"""Takes recordings: of the reference run, of a longer story, of a small program."""
+"""Takes recordings: of the reference run, a longer story, starts on what is damaged or was lost, a small program."""
 
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from chaos.killing.stack import SOURCE, Stack
-from chaos.losing_power.image import differences
-from chaos.losing_power.recording import Recording
+from chaos.losing_power.facts import HARMED
+from chaos.losing_power.image import differences, put
+from chaos.losing_power.playing import begins, draw, image_of
+from chaos.losing_power.recording import Recording, Told
 from chaos.losing_power.story import WORKLOAD, Story
 from chaos.losing_power.telling import Onlooker, listen
 from chaos.losing_power.watching import Watcher
 from chaos.reference_run.judging import settle
-from chaos.reference_run.telling import tell
+from chaos.reference_run.stack import ReferenceStack
+from chaos.reference_run.telling import Teller, tell
 from chaos.reference_run.variants import prepare
 from chaos.tracing.tracer import Tracer
 
@@ -30,13 +33,38 @@ def record_reference(variant: str) -> Recording:
     """Record the reference run."""
     with _folder() as folder:
         stack = prepare(folder, variant)
+        return _record(stack, lambda watcher, tracer: _tell_reference(stack))
+
+
+def record_mending(harm: Callable[[Path], None]) -> Recording:
+    """Record a daemon that finds a history to which *harm* was done, what it does about it, and that it serves then."""
+    with _folder() as folder:
+        stack = prepare(folder, "fresh")
+        _tell_reference(stack)
+        with closing(stack.history()) as history:
+            runs = [uid for (uid,) in history.execute("SELECT uid FROM runs")]
+        harm(stack.state / "history.db")
 
         def go_on(watcher: Watcher, tracer: Tracer) -> None:
-            stack.launch = tracer.launch
-            listen(stack, watcher)
-            tell(stack)
-            if wrong := settle(stack):
-                raise AssertionError(f"undisturbed, and yet: {wrong}")
+            watcher.tell(HARMED, runs)
+            _serve_for_a_while(stack)
+
+        return _record(stack, go_on)
+
+
+def record_again(seed: int) -> Recording:
+    """Record the first start after a loss of power in the reference run, at a moment that *seed* draws."""
+    with _folder() as folder:
+        stack = prepare(folder, "fresh")
+        first = _record(stack, lambda watcher, tracer: _tell_reference(stack))
+        (state,) = draw(first, 1, seed)
+        told = [deed for deed in first.deeds[begins(first) : state.cut] if isinstance(deed, Told)]
+        put(image_of(first, state), folder)
+
+        def go_on(watcher: Watcher, tracer: Tracer) -> None:
+            for deed in told:
+                watcher.tell(*deed)
+            _serve_for_a_while(stack)
 
         return _record(stack, go_on)
 
@@ -70,11 +98,33 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _tell_reference(stack: ReferenceStack) -> None:
+    tell(stack)
+    if wrong := settle(stack):
+        raise AssertionError(f"undisturbed, and yet: {wrong}")
+
+
+def _serve_for_a_while(stack: Stack) -> None:
+    """Start a daemon, have a run made and ended, and stop it."""
+    teller = Teller(stack)
+    teller.until_it_serves()
+    run = teller.do("run", "graph", flow="graph")
+    teller.until(lambda: teller.has_ended(run), "a run ends")
+    teller.stop()
+    stack.daemon = None
+    if wrong := [*teller.acks.stuck, *teller.acks.refusals, *teller.acks.ends]:
+        raise AssertionError(f"it did not serve: {wrong}")
+
+
 def _record(stack: Stack, go_on: Callable[[Watcher, Tracer], None]) -> Recording:
+    """Record what the stack does while *go_on* goes on."""
     watcher = Watcher(stack.folder)
     onlooker = Onlooker(stack, watcher)
+    ask, launch = stack.ask, stack.launch
     try:
         with Tracer(decide=watcher.decide, seen=watcher.seen, data=True) as tracer:
+            stack.launch = tracer.launch
+            listen(stack, watcher)
             onlooker.start()
             try:
                 go_on(watcher, tracer)
@@ -83,6 +133,7 @@ def _record(stack: Stack, go_on: Callable[[Watcher, Tracer], None]) -> Recording
         return _checked(watcher)
     finally:
         stack.sweep()
+        stack.ask, stack.launch, stack.daemon = ask, launch, None
 
 
 def _checked(watcher: Watcher) -> Recording:

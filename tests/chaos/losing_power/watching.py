@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from chaos.losing_power.facts import ANSWERED, EFFECT
+from chaos.losing_power.facts import ANSWERED, BEGIN, EFFECT
 from chaos.losing_power.recording import (
     ROOT,
     Cut,
@@ -51,7 +51,7 @@ class Watcher:
         self._numbers = count(ROOT + 1)
         self._turn = threading.Lock()
         self._take_in(folder)
-        self.tell("begin", None)
+        self.tell(BEGIN, None)
 
     def tell(self, what: str, facts: Any) -> None:
         """Note what somebody was told."""

@@ -1,0 +1,20 @@
+"""What may have been done to a history before a daemon starts."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+
+def take_away(history: Path) -> None:
+    """Remove the file."""
+    history.unlink()
+
+
+def spoil_first_page(history: Path) -> None:
+    """Damage what everything is found by."""
+    with history.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 60)
+
+
+HARMS: Final[Mapping[str, Callable[[Path], None]]] = {"taken away": take_away, "damaged": spoil_first_page}
