@@ -28,6 +28,8 @@ class Pen:
         self._connection: Connection | None = None
         self._writer: Writer | None = None
         self._place: Identity | None = None
+        self._is_doubtful = False
+        """A write or a sync has failed: what the log holds behind it may be on the disk, and may not."""
 
     @contextmanager
     def transaction(self) -> Iterator[Writer]:
@@ -40,6 +42,7 @@ class Pen:
             writer.forget()
             # After a failed write or sync the pages in memory are not to be trusted; being locked out is harmless.
             if is_passing(error) and code_of(error) not in BUSY:
+                self._is_doubtful = True
                 self.close()
             raise
         # Only now is it durable: what was written into a file that has lost its name would be read by nobody.
@@ -113,7 +116,24 @@ class Pen:
             self._writer = Writer(self._connection)
             if self._connection.in_transaction():
                 self._connection.rollback()
+        if self._is_doubtful:
+            self._start_log_anew()
         return self._connection, self._writer
+
+    def _start_log_anew(self) -> None:
+        """Fold what the write-ahead log holds into the file, so that nothing is appended to it.
+
+        After a failed sync the system takes the pages for written, and the next sync says so. What was committed behind
+        them would be lost with the power; in the file they are written once more.
+        """
+        driver = self._driver()
+        if driver is not None:
+            try:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error:
+                self.close()
+                raise
+        self._is_doubtful = False
 
     def _fold_at(self, pages: int) -> None:
         """Have a commit fold the write-ahead log into the file when it has so many pages."""

@@ -433,6 +433,23 @@ def test_nothing_is_lost_while_the_disk_is_full(sqlite_lab):
     assert answers == [None]
 
 
+def test_nothing_is_appended_to_a_log_that_a_failed_sync_left_in_doubt(sqlite_lab):
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    sqlite_lab.write(lambda w: w.add_run(NewRun(UID, "nightly", NOON)))
+    reader = sqlite3.connect(sqlite_lab.address)  # with it open the log outlives the writer's connection
+    reader.execute("SELECT COUNT(*) FROM runs").fetchall()
+    log = Path(f"{sqlite_lab.address}-wal")
+    with pytest.raises(sqlite3.OperationalError), sqlite_lab.pen.transaction():
+        raise failed
+    assert log.stat().st_size > 0
+
+    with sqlite_lab.pen.transaction():
+        assert log.stat().st_size == 0
+    reader.close()
+    assert count_runs(sqlite_lab.address) == 1
+
+
 def test_stopping_while_the_history_is_locked_tells_everyone_who_waits(sqlite_lab):
     database = open_database(sqlite_lab.address, patience=0.01)
     other = sqlite3.connect(sqlite_lab.address, isolation_level=None)
