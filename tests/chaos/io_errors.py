@@ -35,7 +35,7 @@ def walk(faults: list[Fault], folder: Path, until: float = float("inf")) -> dict
             break
         world = folder / f"{number}"
         log.info("%d of %d: %s", number + 1, len(faults), fault)
-        outcome = break_once(world, fault.point.variant, fault)
+        outcome = break_once(world, fault.variant, fault)
         _count(figures, fault, outcome)
         if outcome.is_hit:
             points.add(fault.point)
@@ -59,7 +59,7 @@ def command(fault: Fault) -> str:
 
 def _count(figures: dict[str, Counter[str]], fault: Fault, outcome: Outcome) -> None:
     figures["tried"][f"{fault.error} {fault.manner}"] += 1
-    figures["not_hit"][fault.point.variant] += not outcome.is_hit
+    figures["not_hit"][fault.variant] += not outcome.is_hit
     figures["refused"].update(outcome.refused)
     figures["states"].update(outcome.states)
     figures["ends"].update(map(str, outcome.ends))

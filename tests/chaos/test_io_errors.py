@@ -37,6 +37,7 @@ def call(name, path, data=b"", result=0, role="daemon"):
 
 WRITTEN = call("pwrite64", "/s/state/history.db-wal", b"..abc1234567..", 14)
 SYNCED = call("fdatasync", "/s/state/history.db-wal")
+FILE_SYNCED = call("fdatasync", "/s/state/history.db")
 SYNC_FAILED = SYNCED._replace(result=-errno.EIO)
 ANSWERED = call("sendto", "socket:[1]", b'{"ok":{"run":"abc1234567"}}', 27)
 
@@ -50,6 +51,8 @@ ANSWERED = call("sendto", "socket:[1]", b'{"ok":{"run":"abc1234567"}}', 27)
         ((WRITTEN, SYNC_FAILED, SYNCED, ANSWERED), True),
         ((WRITTEN, SYNC_FAILED, WRITTEN, SYNCED, ANSWERED), False),
         ((WRITTEN._replace(result=-errno.ENOSPC), SYNCED, ANSWERED), True),
+        ((WRITTEN, FILE_SYNCED, ANSWERED), True),
+        ((WRITTEN, SYNC_FAILED, WRITTEN._replace(path=FILE_SYNCED.path), FILE_SYNCED, ANSWERED), False),
     ],
 )
 def test_an_answer_before_its_row_is_on_the_disk_is_found_out(calls, is_early):
@@ -68,7 +71,7 @@ def test_only_what_lies_on_the_disk_that_fails_is_touched(tmp_path):
 
 def test_a_fault_is_read_as_it_is_written():
     for manner in MANNERS:
-        fault = Fault(Point("fresh", "daemon", "write", "state/daemon.new", 2), "EIO", manner)
+        fault = Fault(Point("story", "daemon", "write", "state/daemon.new", 2), "EIO", manner)
         assert fault_of(str(fault)) == fault
         assert str(fault) in command(fault)
 

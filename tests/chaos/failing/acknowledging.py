@@ -13,8 +13,8 @@ class Order:
     """Listens to a tracer: what was written to the history's log, when that was brought to the disk, what was sent."""
 
     def __init__(self) -> None:
-        self._written: list[tuple[int, bytes]] = []
-        self._syncs: list[tuple[int, bool]] = []
+        self._written: list[tuple[int, str, bytes]] = []
+        self._syncs: list[tuple[int, str, bool]] = []
         self._sent: list[tuple[int, bytes]] = []
         self._calls = 0
 
@@ -25,9 +25,9 @@ class Order:
         if call.role != "daemon":
             return
         if call.name == "fdatasync" and path.endswith((_LOG, _FILE)):
-            self._syncs.append((self._calls, result == 0))
+            self._syncs.append((self._calls, path, result == 0))
         elif call.name == "pwrite64" and result > 0 and path.endswith((_LOG, _FILE)):
-            self._written.append((self._calls, call.data or b""))
+            self._written.append((self._calls, path, call.data or b""))
         elif call.name in ("sendto", "sendmsg", "write") and result > 0 and path.startswith("socket:"):
             self._sent.append((self._calls, call.data or b""))
 
@@ -37,11 +37,11 @@ class Order:
             sent = next((at for at, data in self._sent if b'"ok"' in data and run.encode() in data), None)
             if sent is None:
                 continue
-            written = [at for at, data in self._written if at < sent and run.encode() in data]
-            if not any(self._is_kept(at, sent) for at in written):
+            written = [(at, path) for at, path, data in self._written if at < sent and run.encode() in data]
+            if not any(self._is_kept(at, path, sent) for at, path in written):
                 yield f"I1 the run {run} was answered before it had reached the disk"
 
-    def _is_kept(self, written: int, sent: int) -> bool:
+    def _is_kept(self, written: int, path: str, sent: int) -> bool:
         """Tell whether the first sync after a write succeeded; after one that failed the next proves nothing."""
-        first = next(((at, done) for at, done in self._syncs if at > written), None)
+        first = next(((at, done) for at, file, done in self._syncs if at > written and file == path), None)
         return first is not None and first[0] < sent and first[1]

@@ -39,7 +39,7 @@ def break_once(folder: Path, variant: str, fault: Fault | None = None) -> Outcom
     # Imports are what a daemon that may open nothing more fails at first; all others need not do them each time.
     spawn = Launched if fault is not None and fault.error == "EMFILE" else nursery()
     tracer = Tracer(decide=disturbance.decide, seen=order.seen, data=True, spawn=spawn)
-    stack = prepared(folder, variant, tracer)
+    stack = prepared(folder, variant, tracer, disturbance.numbering)
     lives = Lives(stack)
     disturbance.is_let = True
     try:

@@ -25,9 +25,8 @@ class Disturbance:
         """How many calls failed, by what part of the stack made them."""
         self.is_hit = False
         self._folder = folder
-        self._variant = variant
         self._fault = fault
-        self._numbering = Numbering(folder)
+        self.numbering = Numbering(variant, folder)
         self._struck: int | None = None
         """The process that alone is concerned."""
         self._until = 0.0
@@ -35,9 +34,9 @@ class Disturbance:
 
     def decide(self, call: Call) -> Verdict:
         """Let *call* pass or fail."""
-        if not self.is_let or not is_on_disk(call, self._folder):
+        point = self.numbering.number(call) if self.is_let else None
+        if point is None or not is_on_disk(call, self._folder):
             return PASS
-        point = self._numbering.number(self._variant, call)
         if not self.is_hit:
             self.points.append(point)
         fault = self._fault
@@ -51,8 +50,8 @@ class Disturbance:
         return Fail(fault.errno)
 
     def heal(self) -> None:
-        """Set the disk right now."""
-        self._until = 0.0
+        """Set the disk right for good."""
+        self.is_let = False
         self._tight.loosen()
 
     def _begin(self, fault: Fault, call: Call) -> None:

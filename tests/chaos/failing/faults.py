@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chaos.sweeping.points import Point, parse_point
+from chaos.sweeping.points import VARIANTS, Point, parse_point
 from chaos.tracing.calls import Call
 
 DISK: Final = ("state", "kept")
@@ -53,6 +53,11 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.point}: {self.error}: {self.manner}"
+
+    @property
+    def variant(self) -> str:
+        """Return the story that the point is in."""
+        return VARIANTS[self.point.phase]
 
     @property
     def errno(self) -> int:
