@@ -15,9 +15,11 @@ def keep_code(kept: str, code: CodeType) -> None:
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, MAGIC_NUMBER + marshal.dumps(code))
+            os.rename(fresh, place)  # noqa: PTH104 - a Path here costs more than the call
+        except OSError:
+            os.unlink(fresh)  # noqa: PTH108 - nobody else knows its name
         finally:
             os.close(fd)
-        os.rename(fresh, place)  # noqa: PTH104 - a Path here costs more than the call
 
 
 def find_code(kept: str, path: str) -> CodeType | None:
