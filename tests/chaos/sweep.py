@@ -7,6 +7,7 @@ wrong. Pairs are killed a second time, at a call of what follows the first.
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -54,7 +55,8 @@ def pairs_of(points: Sequence[Point], count: int, seed: int) -> list[Point]:
 
 def sweep(points: Iterable[Point], folder: Path, jobs: int) -> Iterator[Outcome]:
     """Kill at each of the points, several worlds at a time; those with violations are kept in *folder*."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    # Sessions of their own, as the kernel shares the processor out by session: fork servers have theirs too.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=os.setsid) as pool:
         worlds = [pool.submit(try_point, point, folder / f"{number}") for number, point in enumerate(points)]
         for world in as_completed(worlds):
             yield world.result()

@@ -37,6 +37,7 @@ class Nursery:
                 [sys.executable, "-P", "-m", "chaos.sweeping.nursery", str(there.fileno()), _SERVICE],
                 env={**environment, "PYTHONPATH": path},
                 pass_fds=[there.fileno()],
+                start_new_session=True,
             )
 
     def __call__(self, gate: int, instructions: bytes, argv: Sequence[str], options: dict[str, Any]) -> Newborn:
