@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tidemill.domain.errors import TidemillError
+
 SECRETS_VARIABLE: Final = "TIDEMILL_SECRETS_DIR"
 """Where runs look for secrets."""
 DRAFT: Final = ".draft"
@@ -10,7 +12,7 @@ DRAFT: Final = ".draft"
 
 
 class StatePaths(NamedTuple):
-    """Every path below one state directory; run ids are checked by whoever made them."""
+    """Every path below one state directory. Ids are checked where they come in; still none may lead out of it."""
 
     root: Path
 
@@ -66,25 +68,32 @@ class StatePaths(NamedTuple):
 
     def journal(self, run: str) -> Path:
         """The journal of one run."""
-        return Path(f"{self.root}/journals/{run[:2]}/{run}.journal")
+        return Path(f"{self.root}/journals/{_inside(run)[:2]}/{run}.journal")
 
     def hooks_journal(self, run: str) -> Path:
         """The journal of the process that calls the hooks of a run whose own process died."""
-        return Path(f"{self.root}/journals/{run[:2]}/{run}.hooks")
+        return Path(f"{self.root}/journals/{_inside(run)[:2]}/{run}.hooks")
 
     def log(self, run: str) -> Path:
         """The captured output of one run."""
-        return Path(f"{self.root}/logs/{run[:2]}/{run}.log")
+        return Path(f"{self.root}/logs/{_inside(run)[:2]}/{run}.log")
 
     def run_results(self, run: str) -> Path:
         """The folder of one run's large results."""
-        return self.results / run[:2] / run
+        return self.results / _inside(run)[:2] / run
 
     def source(self, digest: str) -> Path:
         """The kept text of a source file, by its hash."""
-        return self.root / "sources" / digest[:2] / f"{digest}.py"
+        return self.root / "sources" / _inside(digest)[:2] / f"{digest}.py"
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that has to exist before a daemon serves."""
         return (self.root, *(self.root / name for name in ("journals", "logs", "results", "sources")))
+
+
+def _inside(name: str) -> str:
+    """Return *name* if it can be part of a file's name here; raises TidemillError for what would lead elsewhere."""
+    if not name.isascii() or not name.isalnum():
+        raise TidemillError(f"{name!r} is neither a run's id nor a hash, and no file bears its name")
+    return name
