@@ -11,6 +11,7 @@ from tidemill.domain.addresses import with_driver
 from tidemill.domain.errors import HistoryError
 from tidemill.history.addresses import UNREADABLE_URL
 from tidemill.history.problems import sentence
+from tidemill.history.texts import storable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -43,13 +44,18 @@ class SqliteReading:
     def rows(self, sql: str, parameters: Mapping[str, Any] = {}) -> list[Row]:
         """Return all rows of a query."""
         try:
-            return self._connection.execute(sql, parameters).fetchall()
+            return self._connection.execute(sql, _bindable(parameters)).fetchall()
         except sqlite3.Error as error:
             raise HistoryError(sentence(error, str(self._path))) from error
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _bindable(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values that a database takes: a person may ask for any name, and one that it cannot hold finds nothing."""
+    return {name: storable(value) if isinstance(value, str) else value for name, value in parameters.items()}
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -111,7 +117,7 @@ class AlchemyReading:
         from sqlalchemy import text
 
         try:
-            return [tuple(row) for row in self._connection.execute(text(sql), dict(parameters)).fetchall()]
+            return [tuple(row) for row in self._connection.execute(text(sql), _bindable(parameters)).fetchall()]
         except self._error as error:
             raise HistoryError(sentence(error, self._where)) from error
 

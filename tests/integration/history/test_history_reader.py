@@ -259,6 +259,15 @@ def test_a_run_that_is_not_found_is_told_why(lab, reference, sentence):
         lab.read(lambda r: r.find_run(reference))
 
 
+@pytest.mark.parametrize("name", ["\udcff", "a\ud800", "a\0b"])
+def test_a_name_that_no_database_holds_finds_nothing(lab, name):
+    lab.add_run("abc1000000")
+    assert lab.read(lambda r: r.runs(flow=name)) == []
+    for question in (lambda r: r.flow(name), lambda r: r.run(name), lambda r: r.find_run(f"{name}@last")):
+        with pytest.raises(NotFound, match="there is no"):
+            lab.read(question)
+
+
 def test_in_an_empty_history_there_is_no_last_run(lab):
     with pytest.raises(NotFound, match="nothing has run yet"):
         lab.read(lambda r: r.find_run("last"))
