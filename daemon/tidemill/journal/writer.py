@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tidemill.domain.events import Event, OfSubflow, RunEnded, RunNoted, RunRetrying, RunStarted
 from tidemill.domain.secrecy import hide_in, is_needed
@@ -89,8 +89,11 @@ class JournalWriter:
 
     def _put_beside(self, line: bytes) -> Beside:
         if self._beside is None:
-            fd = _open(beside(str(Path(f"/proc/self/fd/{self._fd}").readlink())))
-            self._beside = (fd, os.fstat(fd).st_size)
+            path = beside(str(Path(f"/proc/self/fd/{self._fd}").readlink()))
+            opened = self._patiently(_open, path)
+            if opened is None:
+                return Beside(0, len(line))
+            self._beside = (opened, os.fstat(opened).st_size)
         fd, offset = self._beside
         self._append(fd, line)
         self._beside = (fd, offset + len(line))
@@ -98,17 +101,22 @@ class JournalWriter:
 
     def _append(self, fd: int, data: bytes) -> None:
         """Write all of *data*, with patience, or end the process."""
+        while data:
+            written = self._patiently(os.write, fd, data)
+            if written is None:
+                return
+            data = data[written:]
+
+    def _patiently(self, act: Callable[..., int], *args: Any) -> int | None:
+        """Return what *act* returns, tried again for as long as the patience lasts; None after the process's end."""
         waited = 0.0
         while True:
             try:
-                written = os.write(fd, data)
-                if written == len(data):
-                    return
-                data = data[written:]
+                return act(*args)
             except OSError as error:
                 if error.errno == errno.EBADF or waited >= self._patience:  # closed by user code: nothing to wait for
                     self._give_up(error)
-                    return
+                    return None
                 self._pause(_PAUSE)
                 waited += _PAUSE
 

@@ -212,6 +212,23 @@ def test_a_disk_that_recovers_costs_patience_and_no_event(path, monkeypatch, err
     assert read(path) == [STARTED]
 
 
+def test_a_file_beside_that_cannot_be_opened_yet_is_waited_for(path):
+    place = path.with_name(path.name + ".beside")
+    place.mkdir()
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            place.rmdir()
+
+    event = TaskEnded(3, 0, "t", "failed", 1, 2, ErrorInfo("ValueError", "x" * 9000))
+    JournalWriter(path, pause=pause, leave=leave).write(event)
+
+    assert len(pauses) == 3
+    assert read(path) == [event]
+
+
 def test_a_write_that_is_cut_short_is_completed(path, monkeypatch):
     writer = JournalWriter(path, leave=leave)
     Disk(monkeypatch, most=3)
