@@ -270,12 +270,6 @@ def what_was_decided_in_a_wrong_time_stands():
 
 
 @contextmanager
-def a_moment_that_is_still_open_is_left_behind():
-    with patch.object(LedgerWriting, "load_cursor", lambda self, schedule_id: 10**17):
-        yield
-
-
-@contextmanager
 def a_schedule_is_taken_away_in_silence():
     with patch.object(schedule_writing, "fill_gaps", lambda *_: 0):
         yield
@@ -376,7 +370,6 @@ BUGS = {
     a_range_is_refused_whole: 23,
     a_cursor_ahead_of_the_clock_stays_there: 1,
     what_was_decided_in_a_wrong_time_stands: 1,
-    a_moment_that_is_still_open_is_left_behind: 1,
     a_schedule_is_taken_away_in_silence: 1,
     a_cancelled_run_is_started_by_the_next_daemon: 24,
     the_history_is_opened_by_hand: 1,

@@ -111,6 +111,17 @@ def test_a_moment_that_passed_while_the_schedule_was_away_is_not_called_undecide
     assert "nightly did not run at Fri 2026-11-20 02:00 CET: its schedule was away then" in ended.out
 
 
+def test_a_run_that_waits_in_a_row_has_not_run_yet(tidemill, nightly, reader, moment, add_run):
+    reader.moments.append(moment(NIGHT, "late", run="k3f0000000", reason="the daemon was not running"))
+    for number in range(3):
+        add_run(f"k{number + 3}f0000000", state="pending", started_at=None, finished_at=None, duration=None)
+
+    assert tidemill("why", "nightly", "--at", "02:00").out == (
+        "nightly was to run late for Sun 2026-11-22 02:00 CET (run k3f0000000): the daemon was not running;"
+        " its run waits, as 3 of its flow do\n"
+    )
+
+
 def test_a_moment_ahead_is_upcoming(tidemill, nightly, daemon):
     daemon.answers = {"ping": {"pid": 1}}
     ended = tidemill("why", "nightly", "--at", "tomorrow 02:00", "--json")

@@ -104,6 +104,24 @@ def test_a_short_range_is_counted_exactly():
     assert (first.count, len(rest)) == (400, MOST_ROWS)
 
 
+@pytest.mark.parametrize(
+    ("expression", "night", "moments"),
+    [
+        ("30 2 * * *", datetime(2026, 3, 29, tzinfo=UTC), ["01:00"]),
+        ("30 2 * * *", datetime(2026, 10, 25, tzinfo=UTC), ["00:30"]),
+        ("*/30 2 * * *", datetime(2026, 3, 29, tzinfo=UTC), []),
+        ("*/30 2 * * *", datetime(2026, 10, 25, tzinfo=UTC), ["00:00", "00:30", "01:00", "01:30"]),
+    ],
+)
+@pytest.mark.parametrize("catchup", list(Catchup))
+def test_a_night_without_a_daemon_in_which_the_clocks_change(expression, night, moments, catchup):
+    spec = cron(expression, timezone="Europe/Berlin")
+    verdicts = plan_catchup(spec, night - timedelta(hours=2), night + timedelta(hours=12), catchup=catchup)
+    assert [f"{verdict.moment:%H:%M}" for verdict in verdicts] == moments
+    runs = {Catchup.ALL: len(moments), Catchup.LATEST: min(len(moments), 1), Catchup.NONE: 0}
+    assert sum(verdict.starts for verdict in verdicts) == runs[catchup]
+
+
 SPECS = (
     HOURLY,
     every(minutes=7, timezone="UTC"),

@@ -11,6 +11,8 @@ from tidemill.cli.verb import JSON, argument, option, verb
 from tidemill.cli.waiting import fill_in_waiting
 from tidemill.domain.errors import NotFound
 
+_MOST_COUNTED = 1000
+
 
 @verb(
     "why",
@@ -48,11 +50,19 @@ def _while_it_waits(invocation: Invocation, answer: Answer) -> Answer:
         run = invocation.reader.run(answer.run)
     except NotFound:
         return answer  # pruned; the ledger remembers longer
-    fill_in_waiting(invocation, [run])
-    if run["waiting"] is None:
+    if run["state"] != "pending":
         return answer
+    fill_in_waiting(invocation, [run])
     lead = answer.lead.replace("ran ", "was to run ", 1)
-    return replace(answer, lead=lead, reason=f"{answer.reason}; it is {run['waiting']}")
+    why = f"it is {run['waiting']}" if run["waiting"] else f"its run waits, {_company(invocation, run['flow'])}"
+    return replace(answer, lead=lead, reason=f"{answer.reason}; {why}")
+
+
+def _company(invocation: Invocation, flow: str) -> str:
+    """Say how many runs of a flow wait."""
+    count = len(invocation.reader.runs(flow, ("pending",), limit=_MOST_COUNTED))
+    more = " or more" if count == _MOST_COUNTED else ""
+    return "alone of its flow" if count == 1 else f"as {count:,}{more} of its flow do"
 
 
 def _with_backfill(answer: Answer, made: Record) -> Answer:
