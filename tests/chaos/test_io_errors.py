@@ -6,7 +6,7 @@ import pytest
 
 from chaos.failing.acknowledging import Order
 from chaos.failing.faults import MANNERS, Fault, fault_of, is_on_disk, meets
-from chaos.failing.walking import all_faults, all_points
+from chaos.failing.walking import all_faults, points_of
 from chaos.io_errors import command, walk
 from chaos.sweeping.points import Point
 from chaos.tracing.calls import Call
@@ -18,13 +18,13 @@ traced = pytest.mark.skipif(REASON is not None, reason=f"no disk can be made to 
 
 @traced
 def test_a_failing_disk_does_no_harm(tmp_path):
-    points = all_points(tmp_path, ["fresh"])
-    assert len(points["fresh"]) > 300
-    assert {point.role for point in points["fresh"]} >= {"daemon", "forkserver", "run", "inspection"}
+    points = points_of("fresh", tmp_path)
+    assert len(points) > 300
+    assert {point.role for point in points} >= {"daemon", "forkserver", "run", "inspection"}
     faults = all_faults(points, seed=1)
     lasting = next(fault for fault in faults if fault.point.role == "daemon" and fault.manner == "everybody 1")
 
-    result = walk([lasting, faults[0]], tmp_path)
+    result = walk([lasting, faults[0]], tmp_path, jobs=2)
 
     assert result["violations"] == []
     assert result["points"] == 2

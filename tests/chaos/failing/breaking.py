@@ -22,6 +22,7 @@ from chaos.tracing.tracer import Tracer
 class Outcome(NamedTuple):
     """What came of one telling."""
 
+    fault: str
     violations: list[str]
     points: list[Point]
     """What was passed before anything failed."""
@@ -57,7 +58,9 @@ def break_once(folder: Path, variant: str, fault: Fault | None = None) -> Outcom
     states, wrong = _ends(stack, acks, fault, disturbance)
     violations += [*order.too_early(answered), *lives.violations(acks, is_hit=disturbance.is_hit), *wrong]
     violations += _servers(stack)
-    return Outcome(violations, disturbance.points, disturbance.is_hit, dict(disturbance.refused), acks.ends, states)
+    return Outcome(
+        str(fault), violations, disturbance.points, disturbance.is_hit, dict(disturbance.refused), acks.ends, states
+    )
 
 
 class Lives:

@@ -8,27 +8,22 @@ from random import Random
 
 from chaos.failing.breaking import break_once
 from chaos.failing.faults import ERRORS, MANNERS, Fault
-from chaos.reference_run.variants import VARIANTS
 from chaos.sweeping.points import Point
 
 
-def all_points(folder: Path, variants: Iterable[str] = VARIANTS) -> dict[str, list[Point]]:
-    """Return the points that one telling of each variant passes where nothing fails; raise where that does harm."""
-    found = {}
-    for variant in variants:
-        outcome = break_once(folder / variant, variant)
-        if outcome.violations:
-            raise AssertionError(f"{variant}, with nothing that fails: {outcome.violations}")
-        found[variant] = outcome.points
-    return found
+def points_of(variant: str, folder: Path) -> list[Point]:
+    """Return the points that one telling of *variant* passes where nothing fails; raise where that does harm."""
+    outcome = break_once(folder / variant, variant)
+    if outcome.violations:
+        raise AssertionError(f"{variant}, with nothing that fails: {outcome.violations}")
+    return outcome.points
 
 
-def all_faults(points: dict[str, list[Point]], seed: int) -> list[Fault]:
+def all_faults(points: Iterable[Point], seed: int) -> list[Fault]:
     """Return every fault, in an order that *seed* draws: of each kind of call one comes before any has a second."""
     kinds: dict[tuple[str, ...], list[Fault]] = defaultdict(list)
-    for passed in points.values():
-        for point in passed:
-            kinds[point[1:4]] += _faults_at(point)
+    for point in points:
+        kinds[point[1:4]] += _faults_at(point)
     random = Random(f"{seed}/faults")
     rows = list(kinds.values())
     random.shuffle(rows)
