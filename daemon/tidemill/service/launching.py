@@ -91,6 +91,10 @@ class ForkserverLink:
         self._client: ForkserverClient | None = None
         self._retired: list[ForkserverClient] = []
         self._is_closing = False
+        self._retires = False
+        """Whether who is found while this closes is to leave too."""
+        self._found: ForkserverClient | None = None
+        """The new server, before it is made use of."""
         self._restarting: asyncio.Task[None] | None = None
 
     def attach(self, dispatcher: Dispatcher, watch: ExitWatch, on_change: Callable[[], None]) -> None:
@@ -129,22 +133,19 @@ class ForkserverLink:
 
     def close(self, *, retire: bool) -> None:
         """Let go of the fork server; *retire* it, and it leaves with its last run."""
-        self._is_closing = True
+        self._is_closing, self._retires = True, retire
         loop = asyncio.get_running_loop()
         for client in (*self._retired, *filter(None, [self._client])):
             loop.remove_reader(client.fileno())
             if client.hint_fd is not None:
                 loop.remove_reader(client.hint_fd)
-        if retire and self._client is not None:
-            try:
-                self._client.retire()
-            except TidemillError as error:
-                log.warning("the fork server could not be retired: %s", error)
+        if retire:
+            self._retire(self._client or self._found)
         for client in (*self._retired, *filter(None, [self._client])):
             client.close()
 
     def _use(self, client: ForkserverClient) -> None:
-        self._client = client
+        self._client, self._found = client, None
         assert client.welcome is not None
         for problem in client.welcome.problems:
             log.warning("%s", problem)
@@ -250,10 +251,24 @@ class ForkserverLink:
             else:
                 self._watch.add(run, journal)
 
+    def _find(self) -> ForkserverClient:
+        """Find or start a server, in a thread that goes on though nobody waits for it any more."""
+        self._found = ensure(self._paths, self._preload)
+        if self._retires:  # asked after it is known who was found: the one who closes looks in the other order
+            self._retire(self._found)
+        return self._found
+
+    def _retire(self, client: ForkserverClient | None) -> None:
+        if client is not None:
+            try:
+                client.retire()
+            except TidemillError as error:
+                log.warning("the fork server could not be retired: %s", error)
+
     async def _restart(self) -> None:
         while not self._is_closing and self._client is None:
             try:
-                self._use(await asyncio.to_thread(ensure, self._paths, self._preload))
+                self._use(await asyncio.to_thread(self._find))
             except (TidemillError, OSError) as error:
                 log.error("no fork server: %s", error)
                 await asyncio.sleep(RESTART_PAUSE)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 
@@ -18,6 +19,10 @@ class FakeClient:
         self.welcome = Welcome("", pid)
         self.gone = False
         self.replies = []
+        self.retirements = 0
+
+    def retire(self):
+        self.retirements += 1
 
     def fileno(self):
         return 0
@@ -139,3 +144,24 @@ def test_a_run_whose_server_died_is_watched(world, known):
 
     assert world.dispatcher.told == []
     assert world.watch.watched == ["a"]
+
+
+@pytest.mark.parametrize(("retire", "told"), [(True, 1), (False, 0)])
+def test_a_server_that_is_found_while_the_daemon_leaves_is_told_to_leave_too(world, monkeypatch, retire, told):
+    late, may_be_found = FakeClient(), threading.Event()
+
+    def find(*_):
+        may_be_found.wait(10)
+        return late
+
+    async def leave():
+        world.link._restarting = asyncio.create_task(world.link._restart())
+        await asyncio.sleep(0)
+        world.link.close(retire=retire)
+        world.link._restarting.cancel()
+        may_be_found.set()
+
+    monkeypatch.setattr(launching, "ensure", find)
+    asyncio.run(leave())
+
+    assert late.retirements == told
