@@ -16,7 +16,7 @@ def listen(path: Path) -> socket.socket:
     """Take the place of whatever socket stood at *path*, in one step, and listen there. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.setblocking(False)
-    own = path.with_name(f".{path.name}.{os.getpid()}")
+    own = path.with_name(f".{path.name}")  # one name: what a killed server leaves of it is taken away by the next
     previous = os.umask(0o177)
     try:
         own.unlink(missing_ok=True)

@@ -68,6 +68,15 @@ def test_a_new_server_takes_the_place_and_the_old_one_leaves_it_alone(tmp_path):
     new.close()
 
 
+def test_what_a_killed_server_left_beside_its_place_is_taken_away(tmp_path):
+    (tmp_path / ".s").touch()
+
+    listener = sockets.listen(tmp_path / "s")
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "s"]
+    listener.close()
+
+
 def test_a_place_that_cannot_be_taken_leaves_nothing_behind(tmp_path):
     path = tmp_path / "s"
     path.mkdir()
