@@ -12,6 +12,7 @@ from tidemill.catalog.sources import SourceStore
 from tidemill.domain.errors import TidemillError
 from tidemill.domain.manifests import FileManifest, Problem
 from tidemill.domain.runs import InspectionOrder
+from tidemill.domain.texts import shorten
 from tidemill.domain.trust import Terms
 
 Inspect = Callable[[InspectionOrder], FileManifest]
@@ -19,6 +20,10 @@ Inspect = Callable[[InspectionOrder], FileManifest]
 
 _TRIES: Final = 3
 _MARK: Final = b"tidemill"
+_MOST: Final = 100
+"""Problems of one file that are told."""
+_LONGEST: Final = 4000
+"""Characters of each."""
 
 
 class UnsteadyError(TidemillError):
@@ -46,7 +51,7 @@ class Inspector:
         for _ in range(_TRIES):
             terms = self._terms(path)
             order = InspectionOrder(path, root, str(kept), self._timeout, terms.trust, terms.user)
-            manifest = self._inspect(order)
+            manifest = bounded(self._inspect(order))
             # A package may read its data through the import system; only texts that are executed are kept.
             modules = tuple(module for module in manifest.imports if module.path.endswith(SUFFIX))
             manifest = replace(manifest, path=path, hash=digest, imports=modules)
@@ -71,6 +76,15 @@ class Inspector:
                 return Problem("")
             self._sources.keep(text.data, text.hash)
         return None
+
+
+def bounded(manifest: FileManifest) -> FileManifest:
+    """Return the manifest with what a person can read of its problems: whoever loads the file says what it likes."""
+    errors, warnings = (
+        tuple(replace(problem, message=shorten(problem.message, _LONGEST)) for problem in problems[:_MOST])
+        for problems in (manifest.errors, manifest.warnings)
+    )
+    return replace(manifest, errors=errors, warnings=warnings)
 
 
 def refusal(path: str, data: bytes, digest: str) -> FileManifest | None:

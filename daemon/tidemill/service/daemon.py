@@ -30,6 +30,7 @@ from tidemill.service.local_runs import record_local_run
 from tidemill.service.recording import Recording, new_run_record
 from tidemill.service.roster import KnownFlow, Roster
 from tidemill.service.run_groups import RunGroups
+from tidemill.service.telling import that_fit
 from tidemill.service.timekeeping import Timekeeper
 from tidemill.service.waiting import Waiters
 
@@ -232,6 +233,7 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """Return the fields of the contract."""
+        errors, left_out = that_fit(self.errors())
         return {
             "running": True,
             "pid": os.getpid(),
@@ -244,7 +246,8 @@ class Daemon:
             "flows_dir": str(self.settings.places.flows_dir),
             "state_dir": str(self.paths.root),
             "database": self.settings.places.database_url or str(self.paths.database),
-            "errors": self.errors(),
+            "errors": errors,
+            "errors_left_out": left_out,
             "limits": shown(self._slots, self._slots.limits),
             "run_limits": self.groups.told(),
             "problem": self._recorder.problem,

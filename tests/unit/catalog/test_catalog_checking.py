@@ -1,6 +1,7 @@
 from tidemill.catalog.checking import check_folder
-from tidemill.catalog.inspecting import inspect_file
+from tidemill.catalog.inspecting import bounded, inspect_file
 from tidemill.catalog.sources import SourceStore
+from tidemill.domain.manifests import FileManifest, Problem
 from unit.catalog.fake_inspection import FakeInspection
 
 
@@ -58,3 +59,15 @@ def test_an_inspection_that_cannot_happen_is_a_problem_of_the_file(tmp_path):
     manifest = inspect_file(path, root=tmp_path, inspect=inspection, sources=sources, timeout=1)
 
     assert "could not be inspected: no fork server" in manifest.errors[0].message
+
+
+def test_of_what_a_file_says_about_itself_as_much_is_kept_as_a_person_reads():
+    problem = Problem("x" * 10**6 + "\ud800", 3)
+
+    kept = bounded(FileManifest("/a.py", "", errors=(problem,) * 1000, warnings=(problem,)))
+
+    assert len(kept.errors) == 100
+    for each in (kept.errors[0], kept.warnings[0]):
+        assert len(each.message) < 5000
+        assert "characters left out" in each.message
+        assert each.line == 3

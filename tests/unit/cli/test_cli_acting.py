@@ -246,5 +246,15 @@ def test_reload_tells_what_is_broken_and_what_needs_a_restart(tidemill, daemon):
     ]
 
 
+def test_of_more_broken_files_than_an_answer_holds_reload_counts_the_others(tidemill, daemon):
+    broken = {"file": "a.py", "line": 3, "message": "no"}
+    daemon.answers = {"reload": {"flows": 2, "errors": [broken], "errors_left_out": 7, "restart_needed": []}}
+
+    ended = tidemill("reload")
+
+    assert ended.out.splitlines()[0] == "2 flows, 8 errors"
+    assert ended.out.splitlines()[-1] == "and 7 more; all of them: tidemill status"
+
+
 def test_stop_takes_drain_or_cancel_and_not_both(tidemill):
     assert tidemill("stop", "--drain", "--cancel").code == 2

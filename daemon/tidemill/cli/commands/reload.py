@@ -19,9 +19,12 @@ def command(invocation: Invocation) -> int:
     """
     answer = invocation.client.request("reload", timeout=120.0)
     errors = answer.get("errors") or []
-    say(f"{counted(int(answer.get('flows', 0)), 'flow')}, {counted(len(errors), 'error')}")
+    left_out = int(answer.get("errors_left_out", 0))
+    say(f"{counted(int(answer.get('flows', 0)), 'flow')}, {counted(len(errors) + left_out, 'error')}")
     for error in errors:
         say(f"{style('broken', 'red')}  {error_line(error)}")
+    if left_out:
+        say(f"and {left_out} more; all of them: tidemill status")
     if sections := answer.get("restart_needed"):
         say(neutral(f"changed, and in force after tidemill restart: {', '.join(sections)}"))
     return exits.FAILED if errors else exits.DONE

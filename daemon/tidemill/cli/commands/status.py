@@ -33,6 +33,8 @@ def command(invocation: Invocation, as_json: bool) -> int:
         status = invocation.client.request("status")
     except DaemonNotRunning as error:
         status, reason = _from_history(invocation), str(error)
+    if status.pop("errors_left_out", 0):
+        status["errors"] = invocation.reader.counts()["errors"]
     status["database"] = without_password(str(status["database"]))
     if as_json:
         print_document(status)
