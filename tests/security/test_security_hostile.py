@@ -285,3 +285,67 @@ def test_s7_links_and_pipes_in_the_places_of_its_files_stop_no_daemon_from_sayin
 
     assert not elsewhere.exists()
     assert not (daemon.state / "daemon.pid").is_symlink()
+
+
+SPOILS = """
+    import os
+    import time
+    from tidemill import flow
+
+    def held(what):
+        for fd in os.listdir("/proc/self/fd"):
+            try:
+                if what in os.readlink(f"/proc/self/fd/{fd}"):
+                    return int(fd)
+            except OSError:
+                pass
+
+    def journal():
+        return held(".journal")
+
+    @flow
+    def hole():
+        os.ftruncate(journal(), 1 << 40)
+        time.sleep(1)
+
+    @flow
+    def no_line():
+        for _ in range(100):
+            os.write(journal(), b"x" * (1 << 20))
+
+    @flow
+    def all_lines():
+        os.write(journal(), b"x\\n" * (1 << 22))
+
+    @flow
+    def cut():
+        os.ftruncate(journal(), 0)
+
+    @flow
+    def hints():
+        end, hint = time.time() + 2, held("eventfd")
+        while time.time() < end:
+            try:
+                os.write(hint, (1 << 33).to_bytes(8, "little"))
+            except BlockingIOError:
+                pass
+
+    @flow
+    def quick():
+        pass
+"""
+
+
+@pytest.mark.parametrize("name", ["hole", "no_line", "all_lines", "cut", "hints"])
+def test_s19_a_run_that_spoils_its_journal_holds_nobody_up(daemon, name):
+    daemon.drop("spoils.py", SPOILS)
+    daemon.start()
+    daemon.until_flow(name)
+    uid = daemon.cli("run", name).stdout.split()[0]
+    for _ in range(2):
+        assert daemon.run("quick")["state"] == "completed"
+    daemon.until(lambda: daemon.json("show", uid)["finished_at"], "it has come to an end")
+    assert daemon.json("show", uid)["state"] in ("completed", "crashed")
+    assert len(daemon.json("show", uid)["events"]) < 150
+    assert daemon.run("quick")["state"] == "completed"
+    assert daemon.terminate() == 0

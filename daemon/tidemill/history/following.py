@@ -14,6 +14,8 @@ PIECE: Final = 64 * 1024
 """Bytes taken from one journal at once, so that a busy run does not keep the others waiting."""
 BUDGET: Final = 4 * PIECE
 """Bytes taken from all journals in one transaction."""
+FAR: Final = 4 * BUDGET
+"""Bytes that are still unread of a journal which is not read to its end in one transaction: others wait for that."""
 _LINE: Final = 4096
 """No line is longer; a piece that is shorter by more than this was the last there is."""
 
@@ -46,6 +48,10 @@ class Followed:
         self.has_ended |= any(type(event) is RunEnded for event in events)
         has_more = self._reader.is_cut or behind - before > PIECE - _LINE
         return (self.run_id, before, behind, events), has_more
+
+    def is_far_behind(self) -> bool:
+        """Tell whether more of the journal is unread than may be read at once."""
+        return not self._is_unreadable and self._reader.unread() > FAR
 
     def keep(self) -> None:
         """Take what was read for recorded."""
@@ -104,6 +110,11 @@ class Journals:
             first = next(iter(self._followed))
             self._followed[first] = self._followed.pop(first)
         return pieces
+
+    def is_far_behind(self, run_id: int) -> bool:
+        """Tell whether reading one journal to its end would take long."""
+        followed = self._followed.get(run_id)
+        return followed is not None and followed.is_far_behind()
 
     def read_all(self, run_id: int) -> Iterator[Piece]:
         """Read one journal to its end."""

@@ -195,7 +195,7 @@ class Recorder:
         self._hinted_at, self._is_urgent = None, False
         while self._asked:
             self._asked.popleft()(self._journals)
-        works = [self._queue.popleft() for _ in range(min(len(self._queue), TOGETHER))]
+        works = self._next_works()
         self._pace.looked = self._monotonic()
         if not works and not len(self._journals):
             return
@@ -207,6 +207,17 @@ class Recorder:
             self._fail(error)
         else:
             self._commit(works, turn)
+
+    def _next_works(self) -> list[Work]:
+        """Take works of the queue; one whose journal has to be read for long first lets all others go before it."""
+        works: list[Work] = []
+        waiting: list[Work] = []
+        for _ in range(min(len(self._queue), TOGETHER)):
+            work = self._queue.popleft()
+            is_early = work.reading is not None and self._journals.is_far_behind(work.reading)
+            (waiting if is_early else works).append(work)
+        self._queue.extend(waiting)
+        return works
 
     def _do_chore(self) -> None:
         chore, done = self._aside.popleft()

@@ -1,6 +1,7 @@
 """The other side: follow a journal from an offset, a piece at a time."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,11 @@ WEIGHT: Final = 1 << 20
 """Bytes of long events after which a piece ends early: a line that points to one is short."""
 LONGEST: Final = 1 << 26
 """Bytes of one long event: a run may write what it likes, and whoever reads it has to hold it in memory."""
+MOST_TOLD: Final = 100
+"""Damaged lines of one journal that are told one by one."""
+MOST_DAMAGED: Final = 1 << 24
+MOST_LINES: Final = 10_000
+"""Bytes and lines of damage after which a journal is left alone: a run can make its own as large as it likes."""
 # Neither a pipe nor a device in the place of a file may keep the reader waiting.
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -28,12 +34,14 @@ class JournalReader:
         self._fd: int | None = None
         self._at = 0
         self._weight = 0
+        self._damaged_lines = self._damaged_bytes = 0
 
     def read(self, limit_bytes: int = PIECE) -> tuple[list[Event], int]:
         """Return the events of the next whole lines, and the offset behind them.
 
         What is not there yet, a file or the rest of a line, is no error: it comes with a later call.
-        A line that is damaged becomes a note, for nothing may vanish without a word.
+        A line that is damaged becomes a note, for nothing may vanish without a word; where most of a journal is
+        damage, so does all of it.
         """
         data = self._whole_lines(limit_bytes)
         start, end = self.offset, self.offset + len(data)
@@ -45,11 +53,21 @@ class JournalReader:
             if event is not None:
                 self._at = event.at
                 events.append(event)
-            if self._weight > WEIGHT:
+            if self._weight > WEIGHT or self._is_spoilt():
                 break
         self.offset = min(start, end)
         self.is_cut = self.offset < end
+        if self._is_spoilt() and self._fd is not None:
+            events.append(self._note(f"too much of the journal is damaged; it is not read from byte {self.offset} on"))
+            self.offset = max(self.offset, os.fstat(self._fd).st_size)
+            self._damaged_bytes, self._damaged_lines = 0, MOST_TOLD
         return events, self.offset
+
+    def unread(self) -> int:
+        """Return how many bytes lie behind what was read; 0 where the file cannot be looked at."""
+        with suppress(OSError):
+            return self.path.stat().st_size - self.offset
+        return 0
 
     def close(self) -> None:
         """Close the file; a later read opens it again."""
@@ -79,7 +97,12 @@ class JournalReader:
             if isinstance(event, Beside):
                 event = self._fetch(event)
         except DamageError as error:
-            return self._note(f"the journal is damaged at byte {start}: {error}")
+            self._damaged_lines += 1
+            self._damaged_bytes += len(line) + 1
+            if self._damaged_lines > MOST_TOLD:
+                return None
+            more = "" if self._damaged_lines < MOST_TOLD else "; more of it is not told line by line"
+            return self._note(f"the journal is damaged at byte {start}: {error}{more}")
         if isinstance(event, Unknown):
             return self._note(f"an event of a later version was passed over: {event.name}")
         return event
@@ -94,6 +117,9 @@ class JournalReader:
         if isinstance(event, Beside):
             raise DamageError(f"{path} points to itself")
         return event
+
+    def _is_spoilt(self) -> bool:
+        return self._damaged_bytes > MOST_DAMAGED or self._damaged_lines > MOST_LINES
 
     def _note(self, text: str) -> RunNoted:
         """Make a note, at the time of what was read before it: the line's own time is lost."""

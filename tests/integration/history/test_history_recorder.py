@@ -24,8 +24,10 @@ from tidemill.domain.events import (
 from tidemill.domain.results import ErrorInfo, ResultInfo
 from tidemill.domain.states import State
 from tidemill.history.database import open_database
+from tidemill.history.following import FAR
 from tidemill.history.recorder import Recorder
 from tidemill.history.records import NewRun
+from tidemill.journal.format import encode
 from tidemill.journal.writer import JournalWriter
 
 UID = "k3f0000000"
@@ -346,6 +348,26 @@ def test_a_verdict_waits_until_the_journal_is_read(sqlite_lab):
     recorder.stop()
 
 
+def test_a_verdict_that_waits_for_a_long_journal_holds_nobody_up(sqlite_lab):
+    run_id = sqlite_lab.add_run(UID)
+    sqlite_lab.pen.close()
+    path = sqlite_lab.folder / f"{UID}.journal"
+    notes = b"".join(encode(RunNoted(NOON + number, "x" * 2000)) for number in range(4000))
+    path.write_bytes(notes + encode(WHOLE[-1]))
+    assert len(notes) > 2 * FAR
+    recorder, order = Recorder(sqlite_lab.database), []
+    recorder.follow(run_id, UID, path)
+    recorder.submit(lambda w: w.end_run(run_id, State.CRASHED, None, NOON), order.append, reading=run_id)
+    for number in range(3):
+        recorder.submit(lambda w: None, lambda _, number=number: order.append(number))
+    recorder.start()
+
+    wait_until(lambda: len(order) == 4, 60)
+    recorder.stop()
+
+    assert order == [0, 1, 2, State.COMPLETED]
+
+
 def test_the_history_decides_where_a_journal_is_read_on(sqlite_lab):
     run_id = sqlite_lab.add_run(UID)
     sqlite_lab.record(run_id, UID, *WHOLE[:2], RunNoted(NOON, "once"))
@@ -512,6 +534,7 @@ FOLLOWER = """
 import sys
 from pathlib import Path
 from tidemill.history.database import open_database
+from tidemill.history.following import FAR
 from tidemill.history.recorder import Recorder
 folder = Path(sys.argv[1])
 recorder = Recorder(open_database(folder / "history.db"))

@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskStarted
 from tidemill.journal.format import beside, encode
-from tidemill.journal.reader import PIECE, WEIGHT, JournalReader
+from tidemill.journal.reader import MOST_TOLD, PIECE, WEIGHT, JournalReader
 from tidemill.journal.writer import JournalWriter
 
 EVENTS = [
@@ -49,6 +49,38 @@ def test_a_reader_set_back_reads_again(path):
     reader.read()
     reader.offset = 0
     assert reader.read()[0] == EVENTS
+
+
+def test_a_hole_without_end_in_a_journal_costs_a_moment(path):
+    whole = path.stat().st_size
+    os.truncate(path, 1 << 40)
+    reader = JournalReader(path)
+
+    events, looks = [], 0
+    while found := reader.read()[0]:
+        events += found
+        looks += 1
+
+    assert looks < 30
+    assert events[: len(EVENTS)] == EVENTS
+    assert events[-1].note.startswith("too much of the journal is damaged; it is not read from byte ")
+    assert reader.offset == 1 << 40
+    assert f"at byte {whole}" in events[len(EVENTS)].note
+    with path.open("ab") as file:
+        file.write(b"\n" + encode(EVENTS[-1]))
+    assert reader.read()[0] == EVENTS[-1:]
+
+
+def test_damage_line_by_line_is_told_so_often_and_then_not_any_more(path):
+    with path.open("ab") as file:
+        file.write(b"x\n" * 5000 + encode(EVENTS[-1]))
+    reader = JournalReader(path)
+    events = reader.read()[0]
+
+    notes = [event.note for event in events if isinstance(event, RunNoted)]
+    assert len(notes) == MOST_TOLD
+    assert notes[-1].endswith("more of it is not told line by line")
+    assert events[-1] == EVENTS[-1]
 
 
 def test_a_journal_that_is_not_there_yet_is_empty(tmp_path):
