@@ -10,6 +10,9 @@ from chaos.killing.stack import Stack
 
 QUIET: Final = 90.0
 """Seconds within which one more run must have ended, as long as there are any, when nothing is disturbed any more."""
+SHARED: Final = ("sources", "results/cache")
+"""Where a draft may belong to anybody, and goes with the pruning: an old one of a text after a day, of a value after
+an hour."""
 CALM: Final = 6
 """Looks in a row, at nothing that runs or waits, until that is believed."""
 STOPPING: Final = 60.0
@@ -55,7 +58,7 @@ def _left_behind(stack: Stack) -> list[str]:
         str(path.relative_to(stack.state))
         for path in stack.state.rglob("*")
         if (path.name.startswith(".") or path.suffix in (".tmp", ".sock") or path.is_socket())
-        and path.parents[1] != stack.state / "sources"  # drafts of texts go with the pruning, when they are a day old
+        and path.parents[1] not in {stack.state / folder for folder in SHARED}
     ]
     return found + ([f"I14 files are left: {sorted(drafts)[:8]}, {len(drafts)} in all"] if drafts else [])
 

@@ -1,12 +1,13 @@
 """One world of a sweep: a story, the death of one process right before one call, and the judgement."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any, Final, NamedTuple
 
+from chaos.killing.rest import SHARED
 from chaos.reference_run.judging import judge, settle
 from chaos.reference_run.stack import ReferenceStack
 from chaos.reference_run.telling import Acks, Teller, tell
@@ -104,7 +105,7 @@ def kill_at(point: Point, folder: Path) -> Outcome:
     violations += [
         f"a daemon that nobody had killed ended with {code}" for code in teller.acks.ends if code != -SIGKILL
     ]
-    litter = len([*(folder / "tmp").iterdir(), *stack.state.glob("sources/??/.*")])
+    litter = len([*(folder / "tmp").iterdir(), *_drafts(stack)])
     return Outcome(str(point), striker.hits, violations, stack.starts, litter, round(time.monotonic() - began, 2))
 
 
@@ -127,6 +128,11 @@ def prepared(folder: Path, variant: str, tracer: Tracer, numbering: Numbering) -
 
     stack.ask, stack.terminate = asked, terminated
     return stack
+
+
+def _drafts(stack: ReferenceStack) -> Iterator[Path]:
+    for folder in SHARED:
+        yield from stack.state.glob(f"{folder}/??/.*")
 
 
 def _take_over(stack: ReferenceStack, teller: Teller | None = None) -> Acks:
