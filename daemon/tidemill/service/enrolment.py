@@ -1,7 +1,7 @@
 """From a changed folder to flows that are scheduled: the roster, the history and the clock, in this order."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -67,7 +67,7 @@ class Enrolment:
         for name in change.gone:
             for schedule_id in self._roster.drop(name):
                 self._clock.remove(schedule_id)
-        enrolled = [self._enrol(file, flow) for file in change.changed if file.good for flow in file.flows]
+        enrolled = [flow for file in change.changed for flow in self._enrol(file)]
         texts = self._new_texts(change)
         now = to_micros(self._now())
         self.pending += 1
@@ -115,20 +115,25 @@ class Enrolment:
         else:
             self._roster.problems.pop(file.path, None)
 
-    def _enrol(self, file: KnownFile, manifest: FlowManifest) -> KnownFlow:
-        assert file.good is not None
-        flow = KnownFlow(
-            manifest,
-            file.path,
-            dict(file.good.sources),
-            file.good.id,
-            kept={path: str(self._sources.path(digest)) for path, digest in file.good.sources.items()},
-            code={**file.good.manifest.code, **manifest.code},
-            root=self._root,
-        )
-        self._roster.put(flow)
-        self._dispatcher.flow_changed(manifest.name, flow.limit, manifest.tags)
-        return flow
+    def _enrol(self, file: KnownFile) -> Iterator[KnownFlow]:
+        if file.good is None:
+            return
+        # One of each for all flows of the file: there are files with thousands.
+        sources = dict(file.good.sources)
+        kept = {path: str(self._sources.path(digest)) for path, digest in sources.items()}
+        for manifest in file.flows:
+            flow = KnownFlow(
+                manifest,
+                file.path,
+                sources,
+                file.good.id,
+                kept=kept,
+                code={**file.good.manifest.code, **manifest.code},
+                root=self._root,
+            )
+            self._roster.put(flow)
+            self._dispatcher.flow_changed(manifest.name, flow.limit, manifest.tags)
+            yield flow
 
     def _new_texts(self, change: CatalogChange) -> dict[str, bytes]:
         digests = {
