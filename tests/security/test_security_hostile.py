@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sqlite3
 import stat
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -285,6 +287,31 @@ def test_s7_links_and_pipes_in_the_places_of_its_files_stop_no_daemon_from_sayin
 
     assert not elsewhere.exists()
     assert not (daemon.state / "daemon.pid").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_offered"),
+    [
+        ("nightly", True), ("load rows[3]", True), ("größe.v2", True), ("a/b@last", True),
+        ("$(id)", False), ("`id`", False), ("a;id", False), ("a\nid", False), ("a|id", False), ("a&", False),
+        ("-x", False), ("a>b", False), ("'a'", False), ('"a"', False), ("a\\b", False), ("!a", False), ("~a", False),
+        ("*", False), ("{a,b}", False), ("#a", False), ("", False), (None, False),
+    ],
+)  # fmt: skip
+def test_s10_no_name_that_a_shell_would_understand_is_put_into_its_line(name, is_offered):
+    from tidemill.cli.completing import _is_plain
+
+    assert _is_plain(name) is is_offered
+
+
+def test_s13_a_history_from_elsewhere_brings_no_functions_of_its_own(tmp_path):
+    from tidemill.history.reading import connect_to_read
+
+    sqlite3.connect(tmp_path / "history.db").close()
+    with closing(sqlite3.connect(tmp_path / "history.db")) as made:
+        made.execute("CREATE TABLE meta (key, value)")
+    with closing(connect_to_read(tmp_path / "history.db")) as connection:
+        assert connection.execute("PRAGMA trusted_schema").fetchone() == (0,)
 
 
 SPOILS = """

@@ -18,8 +18,27 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = st.sampled_from(["run", "flow", "parameters", "timeout", "task", "uid", "path", "paths", "bounds", "wait", ""])
-ID = st.sampled_from(["../../etc/passwd", "a\0b", "%2f..", "-x", "0123456789\n", "é" * 300, "last", "", "0123456789"])
+NAMES = st.sampled_from(
+    [
+        "run",
+        "flow",
+        "parameters",
+        "timeout",
+        "task",
+        "uid",
+        "path",
+        "paths",
+        "bounds",
+        "wait",
+        "low",
+        "high",
+        "limit",
+        "",
+    ]
+)
+ID = st.sampled_from(
+    ["small", "../../etc/passwd", "a\0b", "%2f..", "-x", "0123456789\n", "é" * 300, "last", "", "0123456789"]
+)
 
 
 def frame(body):

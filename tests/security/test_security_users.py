@@ -227,3 +227,14 @@ def test_s15_what_a_daemon_makes_is_for_its_own_eyes(daemon):
     for path in [daemon.state, *daemon.state.rglob("*")]:
         mode = stat.S_IMODE(path.lstat().st_mode)
         assert not mode & 0o077, f"{path} has mode {mode:04o}"
+
+
+def test_s14_a_file_that_has_another_name_is_given_to_nobody(tmp_path):
+    from tidemill.forkserver.handing_over import _give
+
+    (tmp_path / "shadow").write_text("root's")
+    (tmp_path / "finished").hardlink_to(tmp_path / "shadow")
+    with pytest.raises(PermissionError, match="another name"):
+        _give(tmp_path / "finished", os.getuid(), os.getgid())
+    (tmp_path / "shadow").unlink()
+    _give(tmp_path / "finished", os.getuid(), os.getgid())

@@ -1,11 +1,19 @@
 """What the shell offers for a flow or a run. A completion that fails offers nothing and says nothing."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import click
 
 from tidemill.cli.invocation import Invocation
 from tidemill.cli.terminal import neutral
+
+_PLAIN: Final = re.compile(r"[\w@%+=:,./\[\] -]*[\w\]]")
+
+
+def _is_plain(name: str | None) -> bool:
+    """Tell whether a shell may be given the name: some put it into the line as it is, and it is the author's."""
+    return bool(name) and not str(name).startswith("-") and _PLAIN.fullmatch(str(name)) is not None
 
 
 def _invocation(ctx: click.Context) -> Invocation:
@@ -23,7 +31,7 @@ def complete_flow(ctx: click.Context, _param: click.Parameter, incomplete: str) 
         return [
             CompletionItem(neutral(flow["name"]), help=neutral(flow.get("description") or "").split(". ")[0])
             for flow in flows
-            if flow["name"] and flow["name"].startswith(incomplete)
+            if _is_plain(flow["name"]) and flow["name"].startswith(incomplete)
         ]
     except Exception:
         return []
@@ -44,7 +52,7 @@ def complete_task(ctx: click.Context, _param: click.Parameter, incomplete: str) 
         reader = _invocation(ctx).reader
         run = reader.find_run(ctx.params.get("run") or ctx.params["name"])
         names = dict.fromkeys(task["name"] for task in reader.run_detail(run)["tasks"])
-        return [CompletionItem(neutral(name)) for name in names if name.startswith(incomplete)]
+        return [CompletionItem(neutral(name)) for name in names if _is_plain(name) and name.startswith(incomplete)]
     except Exception:
         return []
 
@@ -58,7 +66,11 @@ def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -
         last = [(f"{flow['name']}@last", flow["last_run"]["state"]) for flow in reader.flows() if flow["last_run"]]
         newest = [(run["id"], f"{run['flow']}, {run['state']}") for run in reader.runs(limit=30, top=True)]
         offers = [("last", "the newest run"), *last, *newest]
-        return [CompletionItem(name, help=neutral(told)) for name, told in offers if name.startswith(incomplete)]
+        return [
+            CompletionItem(name, help=neutral(told))
+            for name, told in offers
+            if _is_plain(name) and name.startswith(incomplete)
+        ]
     except Exception:
         return []
 

@@ -1,10 +1,13 @@
 """A request as a handler sees it: checked arguments, and a way to tell progress."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tidemill.control.protocol import Message
 from tidemill.domain.errors import ProtocolError
+
+_MOST: Final = 2**62
+"""More than any count, size or time in microseconds that can be meant."""
 
 
 class Request:
@@ -52,7 +55,10 @@ class Request:
     def number(self, name: str) -> float | None:
         """Return the number *name*, or None where it is not given."""
         value = self.args.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is None:
+            return None
+        # What is no number at all, as JSON's readers take it, lies within no bounds.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST <= value <= _MOST:
             raise ProtocolError(f"{name} of {self.verb} must be a number")
         return value
 

@@ -4,7 +4,9 @@ Folders of root's become passable, not readable; what is opened lies in folders 
 opened before it is touched, so that no link can lead elsewhere.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -79,6 +81,10 @@ def _open_up(path: Path, mode: int) -> None:
 def _give(path: Path, uid: int, gid: int) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            # Its other name may be anybody's: where the kernel lets users link to files of others, they would be given.
+            raise PermissionError(errno.EPERM, "it has another name elsewhere", str(path))
         os.fchown(fd, uid, gid)
     finally:
         os.close(fd)

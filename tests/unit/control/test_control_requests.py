@@ -17,7 +17,19 @@ def request(**args):
 
 @pytest.mark.parametrize(
     ("getter", "wrong"),
-    [("text", 3), ("text", None), ("text", ""), ("flag", "yes"), ("mapping", [1]), ("number", "3"), ("number", True)],
+    [
+        ("text", 3),
+        ("text", None),
+        ("text", ""),
+        ("flag", "yes"),
+        ("mapping", [1]),
+        ("number", "3"),
+        ("number", True),
+        ("number", float("inf")),
+        ("number", float("nan")),
+        ("number", 2**63),
+        ("number", -1e300),
+    ],
 )
 def test_an_argument_of_the_wrong_type_is_refused_by_name(getter, wrong):
     made, _ = request(flow=wrong)

@@ -28,6 +28,8 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     if low is None or high is None or low >= high:
         raise ProtocolError("backfill needs low and high, in microseconds, the one before the other")
     limit, is_plan, is_sure = request.number("limit"), request.flag("plan"), request.flag("sure")
+    if limit is not None and limit < 1:
+        raise ProtocolError("backfill makes one run at least; limit must be 1 or more")
     if flow.paused_at is not None and not is_plan and not request.flag("force"):
         raise Refused(
             f"{name} is paused; resume it with: tidemill resume {name}, or backfill it all the same with --force"
