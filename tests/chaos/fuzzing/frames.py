@@ -98,7 +98,7 @@ class Ear(logging.Handler):
         self.thread = threading.Thread(target=self.loop.run_forever)
         logging.getLogger("tidemill.control").addHandler(self)
         self.thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(120)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A handler failed in a way that nobody foresaw."""
@@ -115,7 +115,7 @@ class Ear(logging.Handler):
 
     def close(self) -> None:
         """Close everything."""
-        asyncio.run_coroutine_threadsafe(self.server.close(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.close(), self.loop).result(120)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
@@ -166,7 +166,7 @@ def serve(random: Random, count: int, folder: Path) -> dict[str, Any]:
         before = open_descriptors()
         with watching() as watch:
             met = speak(random, ear.path, count)
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.2), ear.loop).result(10)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.2), ear.loop).result(120)
         leaked = max(open_descriptors() - before, 0)
     finally:
         ear.close()
