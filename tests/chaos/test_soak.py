@@ -65,7 +65,8 @@ def sample(at, **figures):
     process = {"pid": 1, "rss": 50e6, "pss": 40e6, "fds": 20, "threads": 9, "cpu": 0.0}
     told = {name: figures.pop(name) for name in process if name in figures}
     return {
-        "at": at, "starts": 1, "daemon": {**process, **told}, "forkserver": None, "zombies": [], "files": 100,
+        "at": at, "starts": 1, "daemon": {**process, **told}, "forkserver": None, "zombies": [],
+        "processes": {"run": 2}, "files": 100,
         "history": 5e6, "ledger": 0, "db": 5e6, "wal": 4e6, "runs": 9, "runs_ever": 9, "moments": 9, "ping": 1.0,
         "status": 1.0, **figures,
     }  # fmt: skip
@@ -99,6 +100,12 @@ def test_what_is_noise_is_not_told():
 
 def test_what_grows_only_at_first_is_not_told():
     assert leaks([sample(at, rss=50e6 + 1e5 * min(at, 500.0)) for at in HOUR], 600.0) == []
+
+
+def test_journals_of_live_runs_are_no_leak():
+    runs = [int(at // 600) for at in HOUR]
+
+    assert leaks([sample(at, fds=22 + n, processes={"run": n}) for at, n in zip(HOUR, runs, strict=True)], 600.0) == []
 
 
 def test_a_log_that_is_not_folded_and_a_dead_process_that_is_not_reaped_are_told():

@@ -62,11 +62,16 @@ def growths(samples: Sequence[dict[str, Any]], warm_up: float) -> Iterator[Growt
             life = [sample for sample in samples if sample[role] and sample[role]["pid"] == pid]
             settled = [sample for sample in life if sample["at"] >= life[0]["at"] + warm_up]
             for name, bound in PROCESS_BOUNDS.items():
-                points = [(sample["at"] / HOUR, sample[role][name]) for sample in settled]
+                points = [(sample["at"] / HOUR, sample[role][name] - _due(sample, role, name)) for sample in settled]
                 yield from _growth(f"{role} {name}", number, points, bound)
     settled = [sample for sample in samples if sample["at"] >= samples[0]["at"] + warm_up]
     for name, bound in STATE_BOUNDS.items():
         yield from _growth(name, 0, [(sample["at"] / HOUR, sample[name]) for sample in settled], bound)
+
+
+def _due(sample: dict[str, Any], role: str, name: str) -> int:
+    """Return what is no growth: the daemon holds the journal of each live run open."""
+    return int(sample["processes"].get("run", 0)) if (role, name) == ("daemon", "fds") else 0
 
 
 def _growth(name: str, life: int, points: Sequence[tuple[float, float]], bound: Bound) -> Iterator[Growth]:
