@@ -3,12 +3,12 @@
 == ============================================================ =====================================================
 S1  the control socket: a file, for its owner alone; no network  security/sockets, integration/control_socket
 S2  who commands is decided by the peer's uid                    integration/control_socket, forkserver/life
-S3  frames are bounded JSON with a list of verbs                 security/sockets, unit/control
+S3  frames are bounded JSON with a list of verbs                 security/sockets, unit/control, chaos/fuzz
 S4  flow code is never loaded by the daemon                      security/code, import contracts
 S5  nobody else can change what is run                           security/files
 S6  nothing beside a flow takes another module's place           security/code
 S7  the state directory is the daemon's own                      security/hostile
-S8  only ids become paths                                        security/hostile, security/secrets
+S8  only ids become paths                                        security/hostile, unit/config, chaos/fuzz
 S9  nothing that was stored is executed by being read            security/code
 S10 no shell, and no name is an option                           security/code
 S11 secrets are in nothing that a run leaves behind              security/secrets
@@ -19,7 +19,7 @@ S15 what is made is for its owner alone                          security/users
 S16 a run that takes too much meets its limit                    security/limits, security/groups, acceptance/bad_input
 S17 the unit is hardened, its score recorded                     systemd/units
 S18 a run holds none of the daemon's descriptors                 security/hostile, forkserver/runs
-S19 a hostile journal harms its own run at most                  security/hostile, unit/journal
+S19 a hostile journal harms its own run at most                  security/hostile, unit/journal, chaos/fuzz
 S20 what is shipped holds no key                                 security/code
 == ============================================================ =====================================================
 """
@@ -40,6 +40,11 @@ ELSEWHERE = {
         "unit/control/test_control_protocol.py::test_noise_is_refused_or_waited_for_and_nothing_else",
         "unit/control/test_control_protocol.py::test_a_length_beyond_the_limit_is_refused_before_its_bytes_arrive",
         "integration/test_control_socket.py::test_a_thousand_connections_leave_no_descriptor_behind",
+        "chaos/test_fuzz.py::test_nonsense_is_answered_with_sentences_and_nothing_else",
+    ),
+    8: (
+        "chaos/test_fuzz.py::test_nonsense_is_answered_with_sentences_and_nothing_else",
+        "unit/config/test_config_paths.py::test_what_could_lead_out_of_the_state_directory_names_no_file",
     ),
     12: ("unit/cli/test_cli_terminal.py::test_nothing_that_acts_on_a_terminal_survives",),
     15: ("integration/forkserver/test_forkserver_runs.py::test_files_of_a_run_belong_to_its_owner_alone",),
@@ -53,7 +58,11 @@ ELSEWHERE = {
         "test_a_run_leads_its_own_group_and_holds_nothing_of_the_servers",
         "integration/forkserver/test_forkserver_spares.py::test_a_run_in_the_spare_holds_nothing_of_the_servers",
     ),
-    19: ("unit/journal/test_journal_format.py::test_what_is_no_event_is_damage",),
+    19: (
+        "unit/journal/test_journal_format.py::test_what_is_no_event_is_damage",
+        "unit/journal/test_journal_reader.py::test_a_line_that_points_to_where_nothing_is_is_damage_and_costs_nothing",
+        "chaos/test_fuzz.py::test_nonsense_is_answered_with_sentences_and_nothing_else",
+    ),
 }
 """Tests of rooms, which bear names of their own."""
 
