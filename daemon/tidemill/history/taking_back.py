@@ -20,7 +20,8 @@ _AHEAD: Final = (
     "SELECT id, spec, cursor FROM schedules s WHERE cursor > ? OR ? < (SELECT COALESCE(o.until, o.moment)"
     " FROM occurrences o WHERE o.schedule_id = s.id ORDER BY o.moment DESC LIMIT 1) ORDER BY id"
 )
-_ROW: Final = "schedule_id = ? AND moment = ?"
+_LATER: Final = "DELETE FROM occurrences WHERE schedule_id = ? AND moment > ? AND run_id IS NULL"
+_SHORTEN: Final = "UPDATE occurrences SET until = ?, count = ? WHERE schedule_id = ? AND moment = ?"
 _STRANDED: Final = (
     "UPDATE occurrences SET outcome = ?, coalesced_into = NULL, reason = reason || ?"
     " WHERE schedule_id = ? AND coalesced_into > ? AND NOT EXISTS (SELECT 1 FROM occurrences k"
@@ -57,10 +58,12 @@ def _set_right(writer: LedgerWriting, schedule_id: int, spec: ScheduleSpec, curs
     free = [row for row in rows if was_wrong and row.run_id is None]
     if not free and cursor <= now:
         return None
-    freed = sum(_cut(writer, schedule_id, spec, row, now) for row in free)
-    writer.execute(_STRANDED, (str(Outcome.MISSED), _NO_MORE, schedule_id, now))
+    left = sum(_cut(writer, schedule_id, spec, row, now) for row in free if row.moment <= now)
+    if free:
+        writer.execute(_LATER, (schedule_id, now))
+        writer.execute(_STRANDED, (str(Outcome.MISSED), _NO_MORE, schedule_id, now))
     writer.execute("UPDATE schedules SET cursor = ? WHERE id = ? AND cursor > ?", (now, schedule_id, now))
-    return TakenBack(schedule_id, min(cursor, now), freed)
+    return TakenBack(schedule_id, min(cursor, now), sum(row.moments for row in free) - left)
 
 
 def _known_by(row: LedgerRow) -> int:
@@ -69,12 +72,9 @@ def _known_by(row: LedgerRow) -> int:
 
 
 def _cut(writer: LedgerWriting, schedule_id: int, spec: ScheduleSpec, row: LedgerRow, now: int) -> int:
-    """Leave of a row what lies up to *now*; return how many moments it lost."""
-    if row.moment > now:
-        writer.execute(f"DELETE FROM occurrences WHERE {_ROW}", (schedule_id, row.moment))
-        return row.moments
+    """Leave of a row what lies up to *now*; return how many moments that are."""
     left = stretch(spec, row.moment - 1, now)
     last, count = (left.last, left.moments) if left is not None else (row.moment, 1)
-    sql = f"UPDATE occurrences SET until = ?, count = ? WHERE {_ROW}"
-    writer.execute(sql, (last if last > row.moment else None, count, schedule_id, row.moment))
-    return row.moments - count
+    until = last if last > row.moment else None
+    writer.execute(_SHORTEN, (until, count, schedule_id, row.moment))
+    return count

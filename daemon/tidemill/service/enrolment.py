@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tidemill.service.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 
+_TICK = timedelta(microseconds=1)
 AT_ONCE = 20
 """Flows taken away in one transaction: the moments that they missed are counted in it."""
 
@@ -148,12 +149,16 @@ class Enrolment:
     def _schedule(self, flow: KnownFlow, schedules: list[StoredSchedule]) -> None:
         if self._roster.find(flow.manifest.name) is not flow:
             return  # replaced while it was being recorded; the newer one follows
-        before = set(flow.schedules)
+        before = flow.schedules
         for schedule_id in self._roster.schedule(flow.manifest.name, {s.id: s.spec for s in schedules}):
             self._clock.remove(schedule_id)
         for schedule_id, spec, cursor in schedules:
             if schedule_id in before:
-                continue  # it is ticking, and its moments must not be told twice
+                # It is ticking, and its moments must not be told twice.
+                coming = self._clock.next_at(schedule_id)
+                if spec != before[schedule_id] and coming is not None:
+                    self._clock.set(schedule_id, spec, coming - _TICK)  # another jitter
+                continue
             if spec.kind == "reboot":
                 self._timekeeper.reboot(flow, schedule_id, boot_id())
                 continue
