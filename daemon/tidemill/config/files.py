@@ -42,11 +42,29 @@ def locate(named: Path | None, here: Path) -> ConfigFile | None:
         return ConfigFile(path, is_project=True)
     for path in (here / "config" / NAME, here / NAME):
         if os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it takes a closed folder for an absent file
+            _refuse_strangers(path)
             return ConfigFile(path, is_project=True)
     for path in _service_places():
         if os.path.isfile(path) and os.access(path, os.R_OK):  # noqa: PTH113
             return ConfigFile(path, is_project=False)
     return None
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Refuse a file that merely lies where a person stands, if it is somebody else's: it names the code that is run."""
+    owner, me = path.stat().st_uid, os.geteuid()
+    trusted = {0, me, _who_asked_sudo()} if me == 0 else {0, me}
+    if owner not in trusted:
+        raise ConfigurationError(
+            f"{path} belongs to another user (uid {owner}), and says whose code is run;"
+            f" go elsewhere, or name it if you trust that user: --config {path}"
+        )
+
+
+def _who_asked_sudo() -> int:
+    """Return the person who became root by sudo; root where nobody did."""
+    told = os.environ.get("SUDO_UID", "")
+    return int(told) if told.isascii() and told.isdigit() else 0
 
 
 def _service_places() -> list[Path]:

@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tidemill.config import files
 from tidemill.config.loading import load
 from tidemill.domain.errors import ConfigurationError
 from tidemill.domain.limits import Limit
@@ -221,3 +223,31 @@ def test_loading_imports_nothing_heavy(project):
     )
     loaded = set(done.stdout.split())
     assert not loaded & {"platformdirs", "zoneinfo", "difflib", "msgspec", "json", "asyncio", "typing_extensions"}
+
+
+@pytest.mark.parametrize("place", ["tidemill.toml", "config/tidemill.toml"])
+@pytest.mark.parametrize(
+    ("me", "owner", "sudo", "is_taken"),
+    [
+        (1000, 1000, "", True), (1000, 0, "", True), (1000, 1001, "", False), (1000, 1001, "1001", False),
+        (0, 0, "", True), (0, 1000, "", False), (0, 1000, "1000", True), (0, 1001, "1000", False),
+        (0, 1000, "x", False),
+    ],
+)  # fmt: skip
+def test_s5_a_file_that_lies_where_one_stands_counts_if_it_is_one_s_own(
+    tmp_path, monkeypatch, place, me, owner, sudo, is_taken
+):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    monkeypatch.delenv("TIDEMILL_CONFIG", raising=False)
+    monkeypatch.setenv("SUDO_UID", sudo)
+    monkeypatch.setattr(files.os, "geteuid", lambda: me)
+    found = os.stat_result((0o100644, 0, 0, 1, owner, owner, 0, 0, 0, 0))
+    monkeypatch.setattr(files.Path, "stat", lambda self, **_: found)
+
+    if is_taken:
+        assert files.locate(None, tmp_path).path == path
+    else:
+        with pytest.raises(ConfigurationError, match=f"belongs to another user .uid {owner}.*--config {path}"):
+            files.locate(None, tmp_path)
