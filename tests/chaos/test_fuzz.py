@@ -15,9 +15,10 @@ def test_nonsense_is_answered_with_sentences_and_nothing_else(part, tmp_path):
     assert figures["inputs"] >= SHORT[part]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", sorted(set(PARTS) - set(SHORT)))
 def test_a_real_daemon_takes_nonsense_and_serves_on(part, tmp_path):
-    figures = fuzz(part, 7, 60 * PARTS[part][1], tmp_path)
+    figures = fuzz(part, 7, 40 * PARTS[part][1], tmp_path)
 
     assert figures["violations"] == []
-    assert figures["inputs"] >= 60
+    assert figures["inputs"] >= 40

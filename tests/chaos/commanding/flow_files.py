@@ -104,7 +104,7 @@ steps = Flow("steps", tasks=[third], overlap="allow", tags=TAGS)
     "ticks": FlowFile(
         frozenset({"completed"}),
         text="""
-@flow(schedule=every(seconds=1), overlap="allow", catchup="all", tags=TAGS)
+@flow(schedule=every(seconds=2), tags=TAGS)
 def ticks():
     return VERSION
 """,

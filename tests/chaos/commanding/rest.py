@@ -12,7 +12,8 @@ from chaos.commanding.runs import ENDS
 if TYPE_CHECKING:
     from chaos.commanding.person import Person
 
-SECOND = 1_000_000
+STEP = 2_000_000
+"""Microseconds between the moments of ticks."""
 FINISHED = {"completed", "cached"}
 _ROWS = "SELECT moment, until, outcome, run_id, reason, decided_at FROM occurrences WHERE schedule_id = ?"
 
@@ -63,20 +64,20 @@ def _database(person: "Person") -> Iterator[str]:
 
 
 def _moments(person: "Person") -> Iterator[str]:
-    """Each second that a schedule is accountable for has one row, and at most one run."""
+    """Each moment that a schedule is accountable for has one row, and at most one run."""
     with closing(sqlite3.connect(f"file:{person.world.state}/history.db?mode=ro", uri=True)) as connection:
         schedules = connection.execute("SELECT id, created_at, cursor, removed_at FROM schedules").fetchall()
         for key, created, cursor, removed in schedules:
             found: Counter[int] = Counter()
             for moment, until, outcome, run, reason, decided in connection.execute(_ROWS, (key,)):
-                found.update(range(moment, (until or moment) + 1, SECOND))
+                found.update(range(moment, (until or moment) + 1, STEP))
                 if not reason or (outcome not in ("ran", "late", "coalesced") and run is not None):
                     yield f"the moment {moment} is {outcome}, with the run {run} and the reason {reason!r}"
                 if outcome != "paused" and any(since < decided < end for since, end in person.pauses.get("ticks", ())):
                     yield f"the moment {moment} is {outcome}, decided at {decided} while ticks was paused"
             if twice := [moment for moment, times in found.items() if times > 1]:
                 yield f"moments with several rows: {twice[:5]}"
-            expected = range((created // SECOND + 1) * SECOND, cursor + 1, SECOND)
+            expected = range((created // STEP + 1) * STEP, cursor + 1, STEP)
             if removed is None and "ticks" not in person.has_been_absent and set(expected) - set(found):
                 yield f"moments without a row: {sorted(set(expected) - set(found))[:5]}"
             runs = "SELECT scheduled_for FROM runs WHERE schedule_id = ? AND \"trigger\" = 'schedule'"
