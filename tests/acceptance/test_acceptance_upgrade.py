@@ -86,6 +86,10 @@ def start_runs(daemon, *ends):
     return runs
 
 
+def journal(daemon, run):
+    return (daemon.state / "journals" / run[:2] / f"{run}.journal").read_text()
+
+
 def shown(daemon, run):
     return daemon.json("show", run)
 
@@ -102,12 +106,14 @@ def until_over(daemon, runs):
 
 def assert_complete(daemon):
     """Every run has an end, every journal is read to its end, and every moment has its row and one run."""
+    daemon.cli("pause", "ticking")
+    daemon.until(lambda: not daemon.status()["active_runs"] + daemon.status()["queued_runs"], "all runs have ended")
     assert daemon.terminate() == 0
     assert rows(daemon, "PRAGMA integrity_check") == [("ok",)]
     for uid, offset, finished in rows(daemon, "SELECT uid, journal_offset, finished_at FROM runs"):
-        journal = daemon.state / "journals" / uid[:2] / f"{uid}.journal"
+        path = daemon.state / "journals" / uid[:2] / f"{uid}.journal"
         assert finished is not None, uid
-        assert offset == (journal.stat().st_size if journal.exists() else 0), uid
+        assert offset == (path.stat().st_size if path.exists() else 0), uid
     moments = [moment // 1_000_000 for (moment,) in rows(daemon, "SELECT moment FROM occurrences ORDER BY moment")]
     assert moments == list(range(moments[0], moments[-1] + 1))
     assert not rows(
@@ -153,6 +159,7 @@ def test_a_later_version_takes_over_what_lives_with_a_history_it_migrates(daemon
     # What the later version counts it counts for runs of its own fork server, not for those of the earlier one.
     weights = dict(rows(daemon, "SELECT uid, weight FROM runs"))
     assert (weights[ended], weights[fresh]) == (None, 7)
+    assert ("task_ended" in journal(daemon, ended), "task_done" in journal(daemon, fresh)) == (True, True)
     daemon.until(lambda: old_server not in forkservers(daemon), "the old fork server has left with its last run")
     assert_complete(daemon)
 
@@ -164,6 +171,7 @@ def test_an_older_version_refuses_a_newer_history_with_one_sentence_and_harms_no
     daemon.until_flow("work")
     (live,) = start_runs(daemon, 0)
     assert daemon.terminate() == 0
+    assert "task_done" in journal(daemon, live)  # which the older one must not pass over: it would miss the task's end
     before = dump(daemon)
 
     daemon.environment["PYTHONPATH"] = str(SOURCE)
@@ -183,6 +191,7 @@ def test_an_older_version_refuses_a_newer_history_with_one_sentence_and_harms_no
     (daemon.flows / "go").touch()
     (known,) = until_over(daemon, [live])
     assert known["state"] == "completed"
+    assert [task["state"] for task in known["tasks"]] == ["completed"] * 3
     assert_complete(daemon)
 
 

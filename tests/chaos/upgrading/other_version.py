@@ -1,7 +1,8 @@
 """Another version of the package, made from this one by the edits that a release may consist of.
 
 A release with a *patch* level of its own keeps the history's schema; it tells journals something more, of a kind that
-may be passed over, and its fork server speaks a little differently. A *minor* one brings a migration as well.
+may be passed over, and its fork server speaks a little differently. A *minor* one writes what an older version must not
+pass over, and so brings a migration, by which that one is refused the history; its fork server is another altogether.
 """
 
 import re
@@ -87,6 +88,12 @@ def upgrade() -> None:
 
 MINOR: Final = (
     *PATCH,
+    # It reads of a task's end under both names, and writes it under one that earlier versions do not know.
+    Edit(
+        "domain/events.py",
+        '    "task_ended": TaskEnded,\n',
+        '    "task_ended": TaskEnded,\n    "task_done": TaskEnded,\n',
+    ),
     # The greeting of the earlier version's fork server is one that this one's daemon cannot read.
     Edit("forkserver/protocol.py", "    pid: int\n    live: tuple", "    pid: int\n    epoch: int\n    live: tuple"),
     Edit(
