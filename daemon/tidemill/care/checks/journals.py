@@ -131,8 +131,8 @@ def _tell(site: Site, tally: Tally) -> Iterator[Finding]:
         yield warning(f"{tally.orders} runs that were made in a terminal were never recorded", repairable=True)
     if tally.shorter:
         yield warning(
-            f"{tally.shorter} journals ({tally.a_shorter}) are shorter than what was read of them: somebody cut them;"
-            " what is recorded stays",
+            f"{tally.shorter} journals ({tally.a_shorter}) are shorter than what was read of them: a power cut took"
+            " their ends, or somebody cut them; what is recorded stays",
             repairable=True,
         )
     if tally.gone or tally.lost:
