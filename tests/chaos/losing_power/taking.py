@@ -4,12 +4,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from chaos.killing.stack import SOURCE, Stack
+from chaos.killing.workload import Workload
 from chaos.losing_power.facts import HARMED
 from chaos.losing_power.image import differences, put
 from chaos.losing_power.playing import begins, draw, image_of
@@ -17,6 +19,7 @@ from chaos.losing_power.recording import Recording, Told
 from chaos.losing_power.story import WORKLOAD, Story
 from chaos.losing_power.telling import Onlooker, listen
 from chaos.losing_power.watching import Watcher
+from chaos.reference_run.flows import REFERENCE
 from chaos.reference_run.judging import settle
 from chaos.reference_run.stack import ReferenceStack
 from chaos.reference_run.telling import Teller, tell
@@ -25,6 +28,8 @@ from chaos.tracing.tracer import Tracer
 
 VARIANTS: Final = ("fresh", "migration", "shutdown")
 """Of the reference run those in which nobody lives who was not watched from the beginning."""
+BY_HAND: Final = Workload(REFERENCE.settings, {"byhand.py": REFERENCE.files["byhand.py"]})
+"""What nothing starts by itself."""
 SMALL: Final = Path(__file__).with_name("small.py")
 MEMORY: Final = Path("/dev/shm")  # where what is put there thousands of times touches no disk
 
@@ -39,10 +44,8 @@ def record_reference(variant: str) -> Recording:
 def record_mending(harm: Callable[[Path], None]) -> Recording:
     """Record a daemon that finds a history to which *harm* was done, what it does about it, and that it serves then."""
     with _folder() as folder:
-        stack = prepare(folder, "fresh")
-        _tell_reference(stack)
-        with closing(stack.history()) as history:
-            runs = [uid for (uid,) in history.execute("SELECT uid FROM runs")]
+        stack = Stack(folder, BY_HAND)
+        runs = _killed_in_service(stack)
         harm(stack.state / "history.db")
 
         def go_on(watcher: Watcher, tracer: Tracer) -> None:
@@ -108,12 +111,33 @@ def _serve_for_a_while(stack: Stack) -> None:
     """Start a daemon, have a run made and ended, and stop it."""
     teller = Teller(stack)
     teller.until_it_serves()
-    run = teller.do("run", "graph", flow="graph")
-    teller.until(lambda: teller.has_ended(run), "a run ends")
+    _one_run(teller)
     teller.stop()
     stack.daemon = None
     if wrong := [*teller.acks.stuck, *teller.acks.refusals, *teller.acks.ends]:
         raise AssertionError(f"it did not serve: {wrong}")
+
+
+def _killed_in_service(stack: Stack) -> list[str]:
+    """Kill everything while a daemon serves; its log then holds a part of the history's pages. Return the runs."""
+    teller = Teller(stack)
+    teller.until_it_serves()
+    log = stack.state / "history.db-wal"
+    runs = [_one_run(teller) for _ in range(2)]
+    teller.until(lambda: log.stat().st_size == 0, "the write-ahead log is folded into the file")
+    runs.append(_one_run(teller))
+    while stack.processes():
+        stack.sweep()
+        time.sleep(0.05)
+    stack.daemon = None
+    return runs
+
+
+def _one_run(teller: Teller) -> str:
+    """Have a run made, and wait for its end."""
+    run = teller.do("run", "graph", flow="graph")
+    teller.until(lambda: teller.has_ended(run), "a run ends")
+    return str(run)
 
 
 def _record(stack: Stack, go_on: Callable[[Watcher, Tracer], None]) -> Recording:
