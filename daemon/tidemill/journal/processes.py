@@ -1,5 +1,6 @@
 """Whether a process is alive, never mistaken for a later one that was given its pid."""
 
+import errno
 import fcntl
 import os
 import struct
@@ -55,16 +56,26 @@ def is_alive(process: ProcessName) -> bool:
 def open_process(process: ProcessName) -> int | None:
     """Open a pidfd of exactly this process; None when it is gone, reaped and all.
 
-    It is readable when the process has ended, and signals sent through it can reach no other.
+    It is readable when the process has ended, and signals sent through it can reach no other. Raises OSError where that
+    cannot be learned, as with too many open files.
     """
     if process.boot_id != boot_id():
         return None
     try:
         pidfd = os.pidfd_open(process.pid)
-    except (OSError, ValueError):
+    except ValueError:
         return None
-    # Checked after it was opened: from here on the pid cannot be given to another process unseen.
-    if birth(process.pid) == process.start_time:
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return None
+        raise
+    try:
+        # Checked after it was opened: from here on the pid cannot be given to another process unseen.
+        fields = _fields(process.pid)
+    except OSError:
+        os.close(pidfd)
+        raise
+    if fields is not None and int(fields[19]) == process.start_time:
         return pidfd
     with suppress(OSError):
         os.close(pidfd)
@@ -92,15 +103,24 @@ def exit_status(process: ProcessName, pidfd: int) -> int | None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of the stat file from the third (state) on; the second may hold anything."""
+    """Return the fields of the stat file; None also where they cannot be read."""
+    try:
+        return _fields(pid)
+    except OSError:
+        return None
+
+
+def _fields(pid: int) -> list[str] | None:
+    """Return the fields of the stat file from the third (state) on, the second may hold anything; None when it is gone.
+
+    Raises OSError where that cannot be learned.
+    """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        try:
+            text = os.read(fd, 4096)
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    try:
-        text = os.read(fd, 4096)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     return text[text.rindex(b")") + 2 :].decode().split()

@@ -101,7 +101,10 @@ class HookCalls:
             return
         now = self._monotonic()
         for process in list(self._live):
-            self._follow(process, now)
+            try:
+                self._follow(process, now)
+            except OSError as error:  # the next look tries again
+                log.error("what became of the hooks of run %s cannot be learned yet: %s", process.owed.run.uid, error)
         while self._waiting and len(self._live) < AT_ONCE and self._link.is_connected:
             self._begin(self._waiting.popleft(), now)
         if self._timer is not None:

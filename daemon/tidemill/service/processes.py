@@ -14,7 +14,8 @@ def process_of(journal: Path) -> ProcessName | None:
     """Return the process of the run whose *journal* this is.
 
     The journal's first line names it. Until that is written the process that made the file holds it open, so a
-    journal that is empty and held by nobody belongs to a process that has died.
+    journal that is empty and held by nobody belongs to a process that has died. Raises OSError where that cannot be
+    learned, as with too many open files.
     """
     reader = JournalReader(journal)
     try:
@@ -36,7 +37,7 @@ def _holder_of(journal: Path) -> ProcessName | None:
     for pid in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
         if not pid.isdecimal() or int(pid) == os.getpid():
             continue
-        with suppress(OSError):
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             for fd in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
                 with suppress(OSError):
                     if os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), wanted):  # noqa: PTH116

@@ -1,6 +1,7 @@
 """Watching run processes whose fork server may not tell their exit: adopted ones, and orphans of a dead server."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -17,6 +18,12 @@ LOOKS = (0.1, 0.2, 0.4, 0.8)
 """Seconds between the looks for an exit that nobody has written down yet; the reaper may be busy."""
 
 
+AGAIN = 1.0
+"""Seconds until what the system refused to tell is asked again."""
+
+log = logging.getLogger(__name__)
+
+
 class ExitWatch:
     """Learns of ends by pidfd, and of their status from the kernel or from whoever reaped the process."""
 
@@ -29,11 +36,16 @@ class ExitWatch:
 
     def add(self, run: ActiveRun, journal: Path) -> None:
         """Watch the process of *run*, as known or as *journal* tells; one that is gone already is told soon."""
-        if run.uid in self._watched or run.gone:
+        if run.uid in self._watched or run.gone or self._is_closed:
             return
-        if run.process is None:
-            run.process = process_of(journal)
-        pidfd = None if run.process is None else open_process(run.process)
+        try:
+            if run.process is None:
+                run.process = process_of(journal)
+            pidfd = None if run.process is None else open_process(run.process)
+        except OSError as error:  # too many open files, say: it may live
+            log.error("whether the process of run %s lives cannot be learned yet: %s", run.uid, error)
+            asyncio.get_running_loop().call_later(AGAIN, self.add, run, journal)
+            return
         self._watched[run.uid] = run
         if pidfd is None:
             self._look_up(run, LOOKS)
@@ -78,7 +90,12 @@ class ExitWatch:
         if self._is_closed or run.gone:
             self._forget(run)
             return
-        status = self._learn(run)
+        try:
+            status = self._learn(run)
+        except OSError as error:
+            log.error("how the process of run %s ended cannot be learned yet: %s", run.uid, error)
+            asyncio.get_running_loop().call_later(AGAIN, self._look_up, run, looks)
+            return
         if status is not None or not looks:
             self._tell(run, status)
         else:

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -76,3 +77,42 @@ def test_the_end_of_an_orphan_that_became_our_child_is_exact_and_takes_its_group
     process.stdout.read()  # ends when the grandchild, which holds it too, has ended
     process.stdout.close()
     process.returncode = -signal.SIGSEGV  # it was reaped by the watch
+
+
+def test_a_process_is_not_called_dead_because_nothing_more_can_be_opened(paths, monkeypatch):
+    refusals = [OSError(errno.EMFILE, os.strerror(errno.EMFILE)) for _ in range(2)]
+    pidfd_open = os.pidfd_open
+
+    def refuse(pid):
+        if refusals:
+            raise refusals.pop()
+        return pidfd_open(pid)
+
+    monkeypatch.setattr(watching, "AGAIN", 0.02)
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    run = ActiveRun(uid="a", flow="f", process=name_process(process.pid))
+
+    def end():
+        assert not refusals
+        process.kill()
+
+    try:
+        assert told(paths, run, lambda: asyncio.get_running_loop().call_later(0.2, end)) == ("a", -signal.SIGKILL)
+    finally:
+        process.communicate()
+
+
+def test_an_exit_that_cannot_be_read_yet_is_asked_for_again(paths, monkeypatch):
+    append_exit(paths.exits, exit_of("a", 3))
+    refusals = [OSError(errno.EIO, os.strerror(errno.EIO)) for _ in range(len(watching.LOOKS) + 3)]
+    find_exit = watching.find_exit
+
+    def refuse(*args):
+        if refusals:
+            raise refusals.pop()
+        return find_exit(*args)
+
+    monkeypatch.setattr(watching, "AGAIN", 0.01)
+    monkeypatch.setattr(watching, "find_exit", refuse)
+    assert told(paths, gone()) == ("a", 3)
