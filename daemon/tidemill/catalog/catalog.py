@@ -140,7 +140,11 @@ class Catalog:
                 self._turn()
                 self._trouble = None
             except Exception as error:
-                _log.exception("the catalog stumbled and goes on")
+                _log.error(
+                    "the catalog stumbled and goes on: %s",
+                    error,
+                    exc_info=None if isinstance(error, OSError) else error,
+                )
                 self._trouble = f"the catalog stumbled: {error}; see the daemon's log"
                 self._hinted = False
                 self._deadline = self._next_sweep = self._now() + 1.0

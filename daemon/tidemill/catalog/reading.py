@@ -12,6 +12,8 @@ from typing import Final
 from tidemill.catalog.scanning import Signature
 from tidemill.domain.manifests import Problem
 
+_PASSING: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 LIMIT: Final = 1024 * 1024
 """Bytes. A flow file is written by a person; more than this is data with a wrong name."""
 
@@ -28,13 +30,18 @@ class SourceText:
 
 
 def read_source(path: str) -> SourceText | Problem | None:
-    """Read a file whole; a problem says why it cannot be used, None that it is not there any more."""
+    """Read a file whole; a problem says why it cannot be used, None that it is not there any more.
+
+    Raises OSError where this says nothing of the file, as with too many open files.
+    """
     try:
         # Not blocking: the name may have become a pipe since it was looked at.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno in _PASSING:
+            raise
         return Problem(_unreadable(error))
     try:
         status = os.fstat(handle)

@@ -7,10 +7,12 @@ import os
 import stat
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tidemill.catalog.names import VENV_MARK, is_flow_file, is_folder_searched, is_module
 from tidemill.domain.trust import Terms, Trust, objection
+
+_VANISHED: Final = (errno.ENOENT, errno.ENOTDIR)
 
 TermsOf = Callable[[str], Terms]
 """Tells on which terms the file with this real path is run."""
@@ -119,7 +121,7 @@ class _Walk:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             # A folder that vanished meanwhile is simply gone; the others hide files that may well be there.
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            if error.errno not in _VANISHED:
                 self._seen.blind.append(folder)
                 self._seen.problems.append(f"the folder {shown or folder} cannot be listed: {error.strerror}")
             return
@@ -128,8 +130,11 @@ class _Walk:
         for entry in entries:
             try:
                 self._take(entry, f"{shown}/{entry.name}" if shown else entry.name)
-            except OSError:
-                continue  # it vanished between the listing and the look; the next look tells
+            except OSError as error:
+                # It vanished between the listing and the look, and the next look tells; or it hides what may be there.
+                if error.errno not in _VANISHED and folder not in self._seen.blind:
+                    self._seen.blind.append(folder)
+                    self._seen.problems.append(f"{shown or folder}/{entry.name} cannot be looked at: {error.strerror}")
 
     def _take(self, entry: os.DirEntry[str], shown: str) -> None:
         if entry.is_symlink():
@@ -205,6 +210,6 @@ def _why_not(error: OSError, target: str) -> str:
     """Say what is wrong with a symbolic link."""
     if error.errno == errno.ELOOP:
         return "leads in a circle"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno in _VANISHED:
         return f"leads to {target}, which is not there"
     return f"to {target} cannot be followed: {error.strerror}"

@@ -182,6 +182,9 @@ class Connection(asyncio.Protocol):
             return {"ok": await handler(Request(verb, args, self._uid, self._tell))}
         except TidemillError as error:
             return _error(code_of(error), str(error))
+        except OSError as error:
+            log.error("the control request %s failed: %s", verb, error)
+            return _error(FAILED, f"the daemon could not do {verb}: {error}")
         except Exception:
             log.exception("the control request %s failed", verb)
             return _error(FAILED, f"the daemon could not do {verb}; its log tells why")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tidemill.catalog.catalog import Catalog
 from tidemill.catalog.sources import SourceStore
@@ -72,6 +73,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _tell_of_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell what the loop met; of what the system refused, such as one more open file, a sentence is enough."""
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        log.error("%s: %s", context["message"], error)
+    else:
+        loop.default_exception_handler(context)
+
+
 async def serve(
     settings: Settings,
     paths: StatePaths,
@@ -88,6 +98,7 @@ async def serve(
     None: the history turned out to be damaged, and is to be mended; live runs go on, and so does their fork server.
     """
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_tell_of_error)
     inbox = Inbox(loop)
     flows_dir = Path(settings.places.flows_dir).absolute()
 

@@ -68,6 +68,8 @@ class Heartbeat:
                 self._watch.reap_strangers(self._dispatcher.live_runs)
                 await self._control.ensure_reachable()
                 self._tell_systemd()
+            except OSError as error:  # too many open files, say
+                log.error("the heartbeat stumbled and goes on: %s", error)
             except Exception:
                 log.exception("the heartbeat stumbled and goes on")
             await asyncio.sleep(INTERVAL)

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 
@@ -85,3 +86,12 @@ def test_what_is_not_text_is_refused_with_the_line(data, line, part):
     assert problem is not None
     assert problem.line == line
     assert part in problem.message
+
+
+def test_too_many_open_files_say_nothing_of_the_file(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        read_source(str(tmp_path / "a.py"))

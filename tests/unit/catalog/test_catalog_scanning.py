@@ -1,3 +1,4 @@
+import errno
 import os
 
 from tidemill.catalog.scanning import look
@@ -132,3 +133,18 @@ def test_folders_of_the_daemon_itself_are_not_entered(tmp_path):
     make(tmp_path / "state" / "sources" / "ab" / "abc.py")
 
     assert shown(tmp_path, ignore=[str(tmp_path / "state")]) == ["a.py"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_taken_for_gone(tmp_path, monkeypatch):
+    make(tmp_path / "a.py")
+    make(tmp_path / "team" / "b.py")
+    with monkeypatch.context() as patched:
+        patched.setattr("tidemill.catalog.scanning.Signature.of", classmethod(_refuse))
+        seen = look(str(tmp_path))
+
+    assert sorted(seen.blind) == [str(tmp_path), str(tmp_path / "team")]
+    assert "a.py cannot be looked at: Input/output error" in "".join(seen.problems)
+
+
+def _refuse(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
