@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import count, repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +28,7 @@ from chaos.failing.breaking import Outcome, break_once  # noqa: E402
 from chaos.failing.faults import Fault, fault_of  # noqa: E402
 from chaos.failing.walking import all_faults, points_of  # noqa: E402
 from chaos.reference_run.variants import VARIANTS  # noqa: E402
-from chaos.sweeping.points import Point  # noqa: E402
+from chaos.sweeping.points import Point, parse_point  # noqa: E402
 from chaos.tracing.tracer import why_not  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,9 @@ def walk(faults: Sequence[Fault], folder: Path, jobs: int = 1, seconds: float = 
     figures: dict[str, Counter[str]] = {name: Counter() for name in ("tried", "not_hit", "refused", "states", "ends")}
     points, violations = set(), []
     deadline = time.time() + seconds
-    with _pool(jobs) as pool:
-        for outcome in pool.map(try_fault, faults, map(folder.joinpath, map(str, count())), repeat(deadline)):
+    with _several(jobs) as each:
+        for outcome in each(try_fault, faults, map(folder.joinpath, map(str, count())), repeat(deadline)):
             if outcome is None:
-                pool.shutdown(cancel_futures=True)
                 break
             fault = fault_of(outcome.fault)
             _count(figures, fault, outcome)
@@ -71,17 +71,34 @@ def try_fault(fault: Fault, folder: Path, deadline: float) -> Outcome | None:
 
 def all_points(variants: Sequence[str], folder: Path, jobs: int = 1) -> list[Point]:
     """Return the points of several stories."""
-    with _pool(jobs) as pool:
-        return [point for points in pool.map(points_of, variants, repeat(folder)) for point in points]
+    with _several(jobs) as each:
+        return [point for points in each(points_of, variants, repeat(folder)) for point in points]
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+@contextmanager
+def _several(jobs: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Hand out a ``map`` that does so many at once; what has not begun when it is left is not done."""
+    if jobs == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield pool.map
+        pool.shutdown(cancel_futures=True)
 
 
 def command(fault: Fault) -> str:
     """Return the command that shows *fault* again."""
     return f'python -P tests/chaos/io_errors.py --replay "{fault}"'
+
+
+def _known(file: Path | None, find: Callable[[], list[Point]]) -> list[Point]:
+    """Return the points in *file*, or those that are found, which it then has."""
+    if file is not None and file.exists():
+        return [parse_point(line) for line in file.read_text().splitlines()]
+    points = find()
+    if file is not None:
+        file.write_text("".join(f"{point}\n" for point in points))
+    return points
 
 
 def _count(figures: dict[str, Counter[str]], fault: Fault, outcome: Outcome) -> None:
@@ -100,6 +117,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, help="end after so many")
     parser.add_argument("--part", default="1/1", help="1/2: one half of the faults")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="faults that are tried at once")
+    parser.add_argument("--points", type=Path, help="a file that has the points; made where it is missing")
     parser.add_argument("--replay", metavar="FAULT", help="one fault, as it was printed")
     parser.add_argument("--json", type=Path, help="a file that gets the figures, one line a walk")
     options = parser.parse_args()
@@ -112,7 +130,7 @@ def main() -> int:
     if options.replay:
         faults, known = [fault_of(options.replay)], {}
     else:
-        points = all_points(VARIANTS, folder, options.jobs)
+        points = _known(options.points, lambda: all_points(VARIANTS, folder, options.jobs))
         part, parts = map(int, options.part.split("/"))
         every = all_faults(points, options.seed)
         known = {"points": len(set(points)), "faults": len(every)}
