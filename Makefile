@@ -42,8 +42,8 @@ format: install  ## put the code into its shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: install  ## measure, as JSON lines, each figure beside its floor
-	$(BIN)/python -P tests/benchmarks
+bench: install  ## measure, as JSON lines, each figure beside its floor (NAMES=load takes those of much load, for long)
+	$(BIN)/python -P tests/benchmarks $(NAMES)
 
 chaos: campaign upgrades simulation zones soak ioerrors power stateful fuzz sweep  ## try to break it, for as long as MINUTES says (30); SEED chooses another time
 

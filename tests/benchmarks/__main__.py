@@ -250,17 +250,18 @@ MEASUREMENTS: dict[str, Callable[[], None]] = {
 
 LOAD: dict[str, Callable[[], None]] = {measure.__name__: measure for measure in (load_flows, load_due, load_history)}
 """These take long, and are taken when they are named, or all by the name load."""
+GROUPS = {"load": LOAD, "all": MEASUREMENTS | LOAD}
 
 
 def main() -> None:
-    """Take the measurements that are named: by themselves, or all of load; without a name all others."""
+    """Take the measurements that are named, by themselves or as load or all; without a name all but load."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], "load", *MEASUREMENTS, *LOAD], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[[], *GROUPS, *GROUPS["all"]], metavar="NAME")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write all figures into its table")
     options = parser.parse_args()
-    named = [other for name in options.names for other in (LOAD if name == "load" else (name,))]
+    named = [other for name in options.names for other in GROUPS.get(name, (name,))]
     for name in named or MEASUREMENTS:
-        (MEASUREMENTS | LOAD)[name]()
+        GROUPS["all"][name]()
     if options.readme is not None:
         write_table(options.readme, reported)
 

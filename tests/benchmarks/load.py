@@ -4,18 +4,19 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from world import World, cpu, percentile, program, pss, python_floor, report, timed, world
+from world import World, children_cpu, cpu, percentile, program, pss, python_floor, report, timed, world
 
 MANY: Final = 10_000
 DUE: Final = 1000
 AWAKE: Final = 100
 """Flows among the many that are due every ten seconds, while the others wait."""
 WATCHED: Final = 33.0
+TIMES: Final = 5
 
 SLEEPERS: Final = """
 from tidemill import Flow, task, cron
@@ -61,12 +62,7 @@ def load_flows() -> None:
         w.until(lambda: w.query("SELECT count(*) FROM schedules")[0][0] == MANY, 120)
         w.stop()
         floor = python_floor()
-        again = []
-        for _ in range(3):
-            again.append(w.start())
-            w.until(lambda: w.ask("status")["flows"] == MANY, 120)
-            w.stop()
-        report("load_flows_start", statistics.median(again), "s", 5, floor_python_s=floor)
+        measure_start("load_flows_start", w, 5, floor)
         w.start()
         time.sleep(10)
         pids = w.processes()
@@ -77,11 +73,30 @@ def load_flows() -> None:
         memory = [pss(pid) for pid in pids]
         report("load_flows_idle_pss", sum(memory), "MB", 200, daemon_mb=memory[0], forkserver_mb=memory[1])
         for name in ("status", "flows", "next"):
-            cost = statistics.median(timed([*program(), name], w.environment) for _ in range(5))
-            report(f"load_flows_{name}", cost, "s", 3, floor_python_s=floor)
+            measure_command(f"load_flows_{name}", w, [name], floor, 3)
         late = _lateness(w)
         report("load_flows_late_p50", statistics.median(late) * 1e3, "ms", 10, runs=len(late))
         report("load_flows_late_p99", percentile(late, 0.99) * 1e3, "ms", 50, worst_ms=max(late) * 1e3)
+
+
+def measure_start(name: str, w: World, target: float, floor: float) -> None:
+    """Start the daemon several times, until it answers, with what it knows already; it is stopped afterwards."""
+    starts, used = [], []
+    for _ in range(3):
+        starts.append(w.start())
+        used.append(cpu(w.processes()[:1]))
+        w.stop()
+    report(name, statistics.median(starts), "s", target, cpu_s=statistics.median(used), floor_python_s=floor)
+
+
+def measure_command(name: str, w: World, arguments: Sequence[str], floor: float, target: float) -> None:
+    """Call a command several times; *floor* and *target* are seconds."""
+    before = children_cpu()
+    cost = statistics.median(timed([*program(), *arguments], w.environment) for _ in range(TIMES))
+    report(
+        name, cost * 1e3, "ms", target * 1e3, cpu_ms=(children_cpu() - before) / TIMES * 1e3, floor_ms=floor * 1e3,
+        ratio=cost / floor,
+    )  # fmt: skip
 
 
 def _lateness(w: World) -> list[float]:
@@ -107,6 +122,8 @@ class Rush(NamedTuple):
     """All runs are over."""
     started: list[float]
     """Each run has begun."""
+    floor: float
+    """As many bare forks, on all cores."""
 
 
 def rush(count: int, ahead: timedelta) -> Rush:
@@ -117,6 +134,7 @@ def rush(count: int, ahead: timedelta) -> Rush:
             (w.flows / f"f{file}.py").write_text(AT_ONCE.format(file=file, due=due.isoformat(), count=100))
         ready = w.start()
         w.until(lambda: w.query("SELECT count(*) FROM schedules")[0][0] == count, 120)
+        floor = statistics.median(w.floor()) * count / (os.cpu_count() or 1)
         assert time.time() < due.timestamp() - 1, "the daemon took too long to read the files"
         time.sleep(due.timestamp() - time.time() - 1)
         with _pinging(w) as pings:
@@ -127,7 +145,7 @@ def rush(count: int, ahead: timedelta) -> Rush:
         rows = w.query("SELECT started_at, scheduled_for FROM runs")
         assert {moment for _, moment in rows} == {round(due.timestamp() * 1e6)}
         assert w.query("SELECT DISTINCT outcome FROM occurrences") in ([("ran",)], [("late",)], [("late",), ("ran",)])
-        return Rush(ready, pings, ledger, done, [(started - moment) / 1e6 for started, moment in rows])
+        return Rush(ready, pings, ledger, done, [(started - moment) / 1e6 for started, moment in rows], floor)
 
 
 @contextmanager
@@ -164,7 +182,6 @@ def burst() -> None:
 def load_due() -> None:
     """A thousand flows due at one instant: when each has its row, and when each has begun."""
     found = rush(DUE, timedelta(seconds=45))
-    floor = DUE / (os.cpu_count() or 1)
     report("load_due_ledger", found.ledger * 1e3, "ms", 1000, longest_stall_ms=max(found.pings) * 1e3)
     report("load_due_begun_p50", statistics.median(found.started), "s", 5, all_begun_s=max(found.started))
-    report("load_due_done", found.done, "s", 10, runs=len(found.started), runs_per_core=floor)
+    report("load_due_done", found.done, "s", 10, runs=len(found.started), floor_forks_s=found.floor)

@@ -158,6 +158,12 @@ def cpu(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def children_cpu() -> float:
+    """Seconds of processor time of all commands that were called and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def pss(pid: int) -> float:
     """Megabytes of a process, what it shares divided among those that share it."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
