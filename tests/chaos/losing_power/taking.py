@@ -12,7 +12,7 @@ from typing import Final
 
 from chaos.killing.stack import SOURCE, Stack
 from chaos.killing.workload import Workload
-from chaos.losing_power.facts import HARMED
+from chaos.losing_power.facts import BEGIN, HARMED
 from chaos.losing_power.image import differences, put
 from chaos.losing_power.playing import begins, draw, image_of
 from chaos.losing_power.recording import Recording, Told
@@ -50,6 +50,7 @@ def record_mending(harm: Callable[[Path], None]) -> Recording:
 
         def go_on(watcher: Watcher, tracer: Tracer) -> None:
             watcher.tell(HARMED, runs)
+            watcher.tell(BEGIN, None)
             _serve_for_a_while(stack)
 
         return _record(stack, go_on)
@@ -67,6 +68,7 @@ def record_again(seed: int) -> Recording:
         def go_on(watcher: Watcher, tracer: Tracer) -> None:
             for deed in told:
                 watcher.tell(*deed)
+            watcher.tell(BEGIN, None)
             _serve_for_a_while(stack)
 
         return _record(stack, go_on)
