@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,15 +84,17 @@ class ForkserverClient:
         self._send(Retire())
 
     def inspect(self, order: InspectionOrder) -> FileManifest:
-        """Have a file loaded, and return what it declares or why it cannot be used; waits for it."""
+        """Have a file loaded, and return what it declares or why it cannot be used; waits for it.
+
+        Where the process that loads it is killed, it is loaded once more: that may say nothing of the file.
+        """
         answer = os.memfd_create("tidemill-manifest", os.MFD_CLOEXEC)
         try:
-            self._send(Inspect(order), answer)
-            reply, fds = self._await(order.timeout + ANSWER_LIMIT)
-            protocol.close_all(fds)
-            if not isinstance(reply, Inspected):
-                raise ForkserverError(f"{order.path} cannot be inspected: {getattr(reply, 'error', reply)}")
-            return read_manifest(order, reply, answer)
+            ended = self._load(order, answer)
+            if ended.status == -signal.SIGKILL and not ended.timed_out:
+                os.ftruncate(answer, 0)
+                ended = self._load(order, answer)
+            return read_manifest(order, ended, answer)
         finally:
             os.close(answer)
 
@@ -134,6 +137,15 @@ class ForkserverClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _load(self, order: InspectionOrder, answer: int) -> Inspected:
+        """Have a file loaded by one process, and return how that ended."""
+        self._send(Inspect(order), answer)
+        reply, fds = self._await(order.timeout + ANSWER_LIMIT)
+        protocol.close_all(fds)
+        if not isinstance(reply, Inspected):
+            raise ForkserverError(f"{order.path} cannot be inspected: {getattr(reply, 'error', reply)}")
+        return reply
 
     def _send(self, request: Request, fd: int | None = None) -> None:
         """Send a request; a long one without a descriptor of its own goes enclosed."""

@@ -36,6 +36,20 @@ def test_a_file_that_ends_the_process_is_told(site, client, text, sentence):
     assert site.inspect(client, "name = 'still here'").is_good
 
 
+def test_a_file_whose_process_is_killed_is_loaded_once_more(site, client, tmp_path):
+    trace = tmp_path / "trace"
+    text = f"""
+import os
+with open({str(trace)!r}, "a") as file:
+    file.write("x")
+if os.path.getsize({str(trace)!r}) == 1:
+    os.kill(os.getpid(), 9)
+name = "second"
+"""
+    assert site.inspect(client, text).flows[0].name == "second"
+    assert trace.read_text() == "xx"
+
+
 def test_an_endless_file_is_told_with_its_line(site, client):
     problem = only_error(site.inspect(client, "import time\nx = 1\nwhile True:\n    time.sleep(0.01)\n", timeout=0.2))
     assert problem.message == "did not finish loading within 0.2 s"
