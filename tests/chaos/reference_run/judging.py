@@ -11,6 +11,7 @@ from chaos.killing.rest import come_to_rest, tracebacks
 from chaos.reference_run.flows import STEPS
 from chaos.reference_run.stack import ReferenceStack
 from chaos.reference_run.telling import Acks, Teller
+from tidemill.domain.errors import NotFound
 
 
 def settle(stack: ReferenceStack) -> list[str]:
@@ -18,7 +19,18 @@ def settle(stack: ReferenceStack) -> list[str]:
     teller = Teller(stack)
     if not teller.until_it_serves():
         return [f"I14 no daemon serves: {stack.log.read_text()[-2000:]}"]
+    if not teller.until(lambda: _are_there(stack), "the flows are there"):
+        return [f"I14 flows are missing: {stack.log.read_text()[-2000:]}"]
     return come_to_rest(stack, STEPS)
+
+
+def _are_there(stack: ReferenceStack) -> bool:
+    try:
+        for flow in STEPS:
+            stack.ask("pause", flow=flow)
+        return not stack.ask("status")["errors"]
+    except NotFound:  # their fork server was killed, and they are inspected once there is another
+        return False
 
 
 def judge(stack: ReferenceStack, acks: Acks) -> list[str]:

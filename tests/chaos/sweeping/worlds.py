@@ -16,6 +16,7 @@ from chaos.sweeping.nursery import nursery
 from chaos.sweeping.points import VARIANTS, Numbering, Point, changes_something
 from chaos.tracing.calls import KILL, PASS, Call, Verdict
 from chaos.tracing.tracer import Tracer
+from tidemill.domain.errors import TidemillError
 
 
 class Outcome(NamedTuple):
@@ -97,7 +98,10 @@ def kill_at(point: Point, folder: Path) -> Outcome:
         with suppress(Struck):
             TELLINGS[variant](stack, teller)
         striker.is_over = True
-        violations = settle(stack)
+        try:
+            violations = settle(stack)
+        except TidemillError as error:
+            violations = [f"it did not come to rest: {error}"]
     finally:
         stack.sweep()
         tracer.stop()
