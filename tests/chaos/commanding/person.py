@@ -151,10 +151,7 @@ class Person(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Let it come to rest and judge the whole history, unless something was wrong already."""
         try:
-            if isinstance(sys.exc_info()[1], AssertionError):
-                # At once: it may take long until Hypothesis has made the history as short as it can be.
-                print(f"in {self.world.folder}: {str(sys.exc_info()[1])[:2000]}", file=sys.stderr, flush=True)
-            elif sys.exc_info()[0] is None:
+            if sys.exc_info()[0] is None:
                 began = time.monotonic()
                 come_to_rest(self)
                 self.figures["seconds of settling"] += round(time.monotonic() - began)
@@ -164,7 +161,11 @@ class Person(RuleBasedStateMachine):
             self.figures["runs"] += len(self.runs.last_seen)
             self.figures["histories"] += 1
             self.world.sweep()
-            if not isinstance(sys.exc_info()[1], AssertionError):
+            wrong = sys.exc_info()[1]
+            if isinstance(wrong, AssertionError):
+                # At once: it may take long until Hypothesis has made the history as short as it can be.
+                print(f"in {self.world.folder}: {str(wrong)[:2000]}", file=sys.stderr, flush=True)
+            else:
                 shutil.rmtree(self.world.folder)
 
     def bring_up(self, told: Told) -> None:

@@ -3,6 +3,7 @@
 import io
 import os
 import string
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -100,9 +101,13 @@ def give(random: Random, count: int, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_HOMES = tuple(
-    Path(place) for place in (Path(os.__file__).parent, "/usr/share/zoneinfo", "/proc", Path(__file__).parents[3])
-)  # fmt: skip
+_HOMES = (
+    Path(os.__file__).parent,
+    Path("/usr/share/zoneinfo"),
+    Path("/proc"),
+    Path(sys.prefix),
+    Path(__file__).parents[3],
+)
 
 
 def _judge(name: str, met: Counter[str]) -> None:
