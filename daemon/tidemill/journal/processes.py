@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import select
 import struct
 from contextlib import suppress
 from functools import cache
@@ -57,7 +58,7 @@ def open_process(process: ProcessName) -> int | None:
     """Open a pidfd of exactly this process; None when it is gone, reaped and all.
 
     It is readable when the process has ended, and signals sent through it can reach no other. Raises OSError where that
-    cannot be learned, as with too many open files.
+    cannot be learned: too many files are open, or /proc shows nothing of one that lives (hidepid=, another user namespace).
     """
     if process.boot_id != boot_id():
         return None
@@ -77,6 +78,9 @@ def open_process(process: ProcessName) -> int | None:
         raise
     if fields is not None and int(fields[19]) == process.start_time:
         return pidfd
+    if fields is None and not _has_ended(pidfd):
+        os.close(pidfd)
+        raise PermissionError(errno.EACCES, f"there is a process {process.pid}, and /proc is not allowed to show it")
     with suppress(OSError):
         os.close(pidfd)
     return None
@@ -100,6 +104,12 @@ def exit_status(process: ProcessName, pidfd: int) -> int | None:
     if fields is None or fields[0] not in _DEAD or int(fields[19]) != process.start_time:
         return None
     return os.waitstatus_to_exitcode(int(fields[49])) or None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -32,6 +32,7 @@ class ExitWatch:
         self._on_exited = on_exited
         self._watched: dict[str, ActiveRun] = {}
         self._pidfds: dict[str, int] = {}
+        self._unsure: set[str] = set()
         self._is_closed = False
 
     def add(self, run: ActiveRun, journal: Path) -> None:
@@ -42,10 +43,13 @@ class ExitWatch:
             if run.process is None:
                 run.process = process_of(journal)
             pidfd = None if run.process is None else open_process(run.process)
-        except OSError as error:  # too many open files, say: it may live
-            log.error("whether the process of run %s lives cannot be learned yet: %s", run.uid, error)
+        except OSError as error:  # it may live
+            if run.uid not in self._unsure:
+                self._unsure.add(run.uid)
+                log.error("whether the process of run %s lives cannot be learned yet: %s", run.uid, error)
             asyncio.get_running_loop().call_later(AGAIN, self.add, run, journal)
             return
+        self._unsure.discard(run.uid)
         self._watched[run.uid] = run
         if pidfd is None:
             self._look_up(run, LOOKS)

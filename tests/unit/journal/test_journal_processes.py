@@ -94,3 +94,15 @@ def test_how_a_process_ended_is_known_before_it_is_reaped_and_after(number, monk
     assert exit_status(name, pidfd) is None
     os.close(pidfd)
     os.close(late)
+
+
+def test_a_process_that_lives_and_is_hidden_is_not_taken_for_dead(monkeypatch):
+    # As under hidepid=, or from another user namespace.
+    pid, end = child()
+    name = name_process(pid)
+    monkeypatch.setattr(processes, "_fields", lambda pid: None)
+    with pytest.raises(PermissionError, match=f"there is a process {pid}"):
+        open_process(name)
+    os.close(end)
+    os.waitpid(pid, 0)
+    assert open_process(name) is None
