@@ -58,7 +58,7 @@ def open_process(process: ProcessName) -> int | None:
     """Open a pidfd of exactly this process; None when it is gone, reaped and all.
 
     It is readable when the process has ended, and signals sent through it can reach no other. Raises OSError where that
-    cannot be learned: too many files are open, or /proc shows nothing of one that lives (hidepid=, another user namespace).
+    cannot be learned: too many files are open, or /proc hides one that lives (hidepid=, another user namespace).
     """
     if process.boot_id != boot_id():
         return None
