@@ -55,7 +55,7 @@ def run_campaign(
             thread.start()
         nemesis.go_on_until(
             lambda: (
-                nemesis.counts["change_version"] >= upgrades
+                nemesis.counts["version changed"] >= upgrades
                 if upgrades
                 else time.monotonic() - began >= seconds or nemesis.kills >= kills
             )

@@ -192,6 +192,7 @@ class Nemesis:
             else:
                 self._end_politely()
             self._stack.change_version()
+            self.counts["version changed"] += 1
 
     def _end_politely(self) -> None:
         if not self._stack.is_up():
