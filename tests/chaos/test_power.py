@@ -110,7 +110,7 @@ def bad(recording: Recording, states: int):
 def test_nothing_that_was_told_is_lost_with_the_power():
     recording = record_reference("fresh")
 
-    assert bad(recording, 120) == []
+    assert bad(recording, 100) == []
     assert sum(isinstance(deed, Told) for deed in recording.deeds) > 50
 
 
