@@ -7,7 +7,7 @@ from typing import Final
 
 from tidemill.domain.events import Event, RunEnded
 from tidemill.history.ingest import Piece
-from tidemill.journal.reader import JournalReader
+from tidemill.journal.reader import PASSING, JournalReader
 
 _LOG: Final = logging.getLogger(__name__)
 PIECE: Final = 64 * 1024
@@ -29,6 +29,8 @@ class Followed:
         self.offset = offset
         """How far the history has it."""
         self.has_ended = False
+        self.refusal: OSError | None = None
+        """Why it could not be read just now, where that says nothing of the file."""
         self._is_unreadable = False
         self._reader = JournalReader(path, offset)
 
@@ -41,8 +43,9 @@ class Followed:
             if not self._is_unreadable:
                 _LOG.error("the journal of run %s cannot be read, it is tried again: %s", self.uid, error)
             self._is_unreadable = True
+            self.refusal = error if error.errno in PASSING else None
             return None, False
-        self._is_unreadable = False
+        self._is_unreadable, self.refusal = False, None
         if behind == before:
             return None, False
         self.has_ended |= any(type(event) is RunEnded for event in events)
@@ -117,7 +120,7 @@ class Journals:
         return followed is not None and followed.is_far_behind()
 
     def read_all(self, run_id: int) -> Iterator[Piece]:
-        """Read one journal to its end."""
+        """Read one journal to its end. Raises OSError where that has to wait: a verdict without it would be wrong."""
         followed = self._followed.get(run_id)
         if followed is None:
             return
@@ -125,6 +128,8 @@ class Journals:
         has_more = True
         while has_more:
             piece, has_more = followed.read()
+            if followed.refusal is not None:
+                raise followed.refusal
             if piece is not None:
                 yield piece
 

@@ -24,9 +24,12 @@ class Trouble:
 
     def note(self, error: Exception) -> None:
         """Take note of a failure, and tell it unless it was told before."""
-        problem = str(error) if isinstance(error, HistoryError) else sentence(error, self._where)
+        if isinstance(error, OSError):
+            problem = f"nothing can be recorded just now: {error}"
+        else:
+            problem = str(error) if isinstance(error, HistoryError) else sentence(error, self._where)
         if problem != self.problem:
-            log = _LOG.error if is_passing(error) or isinstance(error, HistoryError) else _LOG.exception
+            log = _LOG.error if is_passing(error) or isinstance(error, HistoryError | OSError) else _LOG.exception
             log("%s", problem)
         self.problem = problem
         # Gone, and nobody holds it open any more: as long as somebody does, it can be put back as it was.

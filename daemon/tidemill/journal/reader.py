@@ -1,5 +1,6 @@
 """The other side: follow a journal from an offset, a piece at a time."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ MOST_TOLD: Final = 100
 MOST_DAMAGED: Final = 1 << 24
 MOST_LINES: Final = 10_000
 """Bytes and lines of damage after which a journal is left alone: a run can make its own as large as it likes."""
+PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of opening that say nothing of the file: the same is asked again."""
 # Neither a pipe nor a device in the place of a file may keep the reader waiting.
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -41,7 +44,7 @@ class JournalReader:
 
         What is not there yet, a file or the rest of a line, is no error: it comes with a later call.
         A line that is damaged becomes a note, for nothing may vanish without a word; where most of a journal is
-        damage, so does all of it.
+        damage, so does all of it. Raises OSError where it cannot be read; nothing is passed over then.
         """
         data = self._whole_lines(limit_bytes)
         start, end = self.offset, self.offset + len(data)
@@ -112,6 +115,8 @@ class JournalReader:
         try:
             event = decode(_part(path, place))
         except OSError as error:
+            if error.errno in PASSING:
+                raise
             raise DamageError(f"its long event cannot be read from {path}: {error.strerror}") from error
         self._weight += place.length
         if isinstance(event, Beside):

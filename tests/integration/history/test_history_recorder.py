@@ -1,5 +1,7 @@
 """The recorder: group commits, journals into rows, and what happens when the history cannot be written."""
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -345,6 +347,28 @@ def test_a_verdict_waits_until_the_journal_is_read(sqlite_lab):
 
     assert recorder.call(crash(run_id), reading=run_id) is State.COMPLETED
     assert recorder.call(crash(other_id), reading=other_id) is State.CRASHED
+    recorder.stop()
+
+
+def test_a_verdict_waits_while_the_journal_cannot_be_opened(sqlite_lab, monkeypatch):
+    run_id = sqlite_lab.add_run(UID)
+    sqlite_lab.pen.close()
+    journal = sqlite_lab.journal(UID, *WHOLE)
+    opened, refused = os.open, []
+
+    def refuse(name, *args):
+        if str(name) == str(journal) and len(refused) < 4:
+            refused.append(name)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return opened(name, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    recorder = Recorder(sqlite_lab.database)
+    recorder.follow(run_id, UID, journal)
+    recorder.start()
+
+    assert recorder.call(lambda w: w.end_run(run_id, State.CRASHED, None, NOON + 9), reading=run_id) is State.COMPLETED
+    assert len(refused) == 4
     recorder.stop()
 
 

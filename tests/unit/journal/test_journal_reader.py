@@ -1,8 +1,10 @@
+import errno
 import os
 
 import pytest
 
-from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskStarted
+from tidemill.domain.events import RunEnded, RunNoted, RunStarted, TaskEnded, TaskStarted
+from tidemill.domain.results import ErrorInfo
 from tidemill.journal.format import beside, encode
 from tidemill.journal.reader import MOST_TOLD, PIECE, WEIGHT, JournalReader
 from tidemill.journal.writer import JournalWriter
@@ -206,3 +208,25 @@ def test_long_events_end_a_piece_by_their_weight(tmp_path):
 
     assert events == told
     assert cuts == [True, True, True, False]
+
+
+def test_a_long_event_is_not_lost_because_nothing_more_can_be_opened(tmp_path, monkeypatch):
+    event = TaskEnded(3, 0, "t", "failed", 1, 2, ErrorInfo("ValueError", "x" * 9000))
+    path = tmp_path / "new.journal"
+    writer = JournalWriter(path)
+    writer.write(event)
+    writer.close()
+    reader = JournalReader(path)
+    opened = os.open
+
+    def refuse(name, *args):
+        if str(name).endswith(".beside"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return opened(name, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            reader.read()
+
+    assert reader.read()[0] == [event]
