@@ -16,6 +16,7 @@ followed = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 
 @followed
+@pytest.mark.timeout(400)  # ten seconds alone; each of its nine worlds has processes that want the processor at once
 def test_nothing_is_wrong_wherever_a_process_of_the_stack_is_killed(tmp_path):
     points = points_of(["fresh"], tmp_path, tellings=1)
 
