@@ -10,11 +10,11 @@ def take_away(history: Path) -> None:
     history.unlink()
 
 
-def spoil_first_page(history: Path) -> None:
-    """Damage what everything is found by."""
+def spoil(history: Path) -> None:
+    """Damage every page; what the log beside it holds is whole."""
     with history.open("r+b") as file:
         file.seek(100)
-        file.write(b"\xff" * 60)
+        file.write(b"\xff" * (history.stat().st_size - 100))
 
 
-HARMS: Final[Mapping[str, Callable[[Path], None]]] = {"taken away": take_away, "damaged": spoil_first_page}
+HARMS: Final[Mapping[str, Callable[[Path], None]]] = {"taken away": take_away, "damaged": spoil}
