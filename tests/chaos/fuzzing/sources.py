@@ -14,7 +14,7 @@ from chaos.fuzzing.watch import open_descriptors
 
 TOGETHER = 40
 """Files of one reload."""
-PATIENCE = 10.0
+PATIENCE = 120.0
 """Seconds after which no inspection is under way any more."""
 SETTINGS = "[catalog]\ninspect_timeout = 1.0\n"
 GOOD = b'''"""Sums up."""
