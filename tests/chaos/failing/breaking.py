@@ -17,6 +17,7 @@ from chaos.sweeping.points import Point
 from chaos.sweeping.worlds import TELLINGS, prepared
 from chaos.tracing.spawning import Launched
 from chaos.tracing.tracer import Tracer
+from tidemill.domain.errors import DaemonNotRunning
 
 
 class Outcome(NamedTuple):
@@ -48,7 +49,10 @@ def break_once(folder: Path, variant: str, fault: Fault | None = None) -> Outcom
         acks = TELLINGS[variant](stack)
         disturbance.heal()
         stack.launch = tracer.launch
-        violations = settle(stack)
+        try:
+            violations = settle(stack)
+        except DaemonNotRunning as error:
+            violations = [f"I14 a daemon that nobody disturbs did not answer: {error}"]
     finally:
         disturbance.heal()
         stack.sweep()
