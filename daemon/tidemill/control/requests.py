@@ -43,6 +43,11 @@ class Request:
         value = self.args.get(name)
         if value is not None and not isinstance(value, str):
             raise ProtocolError(f"{name} of {self.verb} must be text")
+        if value is not None and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:  # half a character, which no database holds
+                raise ProtocolError(f"{name} of {self.verb} must be text that UTF-8 can hold") from None
         return value
 
     def flag(self, name: str) -> bool:

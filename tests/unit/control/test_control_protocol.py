@@ -50,7 +50,9 @@ def test_a_message_beyond_the_limit_is_not_sent():
         pack({"parameters": "x" * LARGEST})
 
 
-@pytest.mark.parametrize("body", [b"[1]", b"nonsense", b"\xff\xfe", b"[" * 100_000, b"7", '{"a":1}'.encode("utf-16-le")])
+@pytest.mark.parametrize(
+    "body", [b"[1]", b"nonsense", b"\xff\xfe", b"[" * 100_000, b"7", '{"a":1}'.encode("utf-16-le")]
+)
 def test_what_is_no_json_object_is_refused(body):
     with pytest.raises(ProtocolError, match=r"not JSON|not a JSON object"):
         Frames().feed(len(body).to_bytes(4, "big") + body)

@@ -38,6 +38,13 @@ def test_an_argument_of_the_wrong_type_is_refused_by_name(getter, wrong):
         getattr(made, getter)("flow")
 
 
+def test_half_a_character_is_no_text():
+    made, _ = request(run="k3f\ud800")
+
+    with pytest.raises(ProtocolError, match="UTF-8 can hold"):
+        made.text("run")
+
+
 def test_arguments_that_are_right_are_returned():
     made, _ = request(flow="etl", wait=True, parameters={"a": 1}, grace=2.5)
 
