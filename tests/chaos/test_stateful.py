@@ -17,7 +17,7 @@ RUN = {
 def test_what_was_answered_is_so_after_every_step(tmp_path):
     Everything.below = tmp_path
 
-    figures = run_histories(2, 25, begin=3, shrinks=False)
+    figures = run_histories(3, 20, begin=3, shrinks=False)
 
     assert figures["histories"] >= 2
     assert figures["commands"] > 30

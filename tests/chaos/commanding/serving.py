@@ -14,7 +14,9 @@ ALONE = st.sampled_from([False, False, False, False, True])
 class Serving(Person):
     """Does things to the daemon."""
 
-    @initialize(flows=st.sets(st.sampled_from(sorted(FLOWS))), is_served=st.booleans())
+    @initialize(
+        flows=st.sets(st.sampled_from(sorted(FLOWS)), min_size=4), is_served=st.sampled_from([True, True, False])
+    )
     def begin(self, flows: set[str], is_served: bool) -> None:
         """Begin with some flow files, and a daemon or none."""
         for flow in sorted(flows):
