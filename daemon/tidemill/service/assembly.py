@@ -172,8 +172,11 @@ async def serve(
         for portion in portions(moments, DUE_AT_ONCE):
             inbox.put(timekeeper.due, portion)
 
-    clock = Clock(due, on_step=lambda seconds: inbox.put(right.stepped, seconds))
-    right = SettingRight(roster, recording, clock, _now)
+    def stepped(seconds: float) -> None:
+        right.stepped(seconds)
+
+    clock = Clock(due, on_step=stepped)
+    right = SettingRight(roster, recording, inbox, clock, _now)
 
     recorder.start()
     serving = asyncio.current_task()

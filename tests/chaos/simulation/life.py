@@ -91,7 +91,7 @@ class Life:
             now=world.now,
         )
         self.clock = Clock(self._due, now=world.now, on_step=self._stepped)
-        self.right = SettingRight(self.roster, self.recording, self.clock, world.now)
+        self.right = SettingRight(self.roster, self.recording, self.inbox, self.clock, world.now)
         self.clock._timer.start = self._start_timer
         self.daemon = Daemon(
             settings,
@@ -156,7 +156,7 @@ class Life:
             self.inbox.put(self.timekeeper.due, portion)
 
     def _stepped(self, seconds):
-        self.inbox.put(self.right.stepped, seconds)
+        self.right.stepped(seconds)
 
     def _observe(self, facts):
         self.dispatcher.observe(facts)

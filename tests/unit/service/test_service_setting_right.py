@@ -24,6 +24,11 @@ class FakeRecording:
         return [TakenBack(1, 5, 3)]
 
 
+class FakeInbox:
+    def put(self, listener, fact):
+        listener(fact)
+
+
 class FakeClock:
     def __init__(self):
         self.told = []
@@ -37,7 +42,7 @@ def right():
     roster = Roster()
     roster.put(KnownFlow(FlowManifest("f", "graph"), "/f.py", {}, "v"))
     roster.schedule("f", {1: SPEC})
-    made = SettingRight(roster, FakeRecording(), FakeClock(), lambda: NOW)
+    made = SettingRight(roster, FakeRecording(), FakeInbox(), FakeClock(), lambda: NOW)
     made.asked, made.told = made._recording.asked, made._clock.told
     return made
 
