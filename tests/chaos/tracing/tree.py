@@ -42,6 +42,8 @@ class Tree:
         self._open: dict[int, Call] = {}
         """Of each thread the call whose result is waited for."""
         self._is_begun = False
+        self._is_enclosed = False
+        """It has the filter: what it executes next is the command."""
         self._started = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="tracer", daemon=True)
@@ -145,7 +147,7 @@ class Tree:
             kernel.ptrace(kernel.LISTEN, tid)
         elif event:
             if event == kernel.EVENT_EXEC:
-                self._is_begun = True
+                self._is_begun = self._is_begun or self._is_enclosed
                 self._pids[tid] = tid
                 self._forget(tid)
             self._go_on(tid)
@@ -158,6 +160,7 @@ class Tree:
 
     def _stand_at(self, tid: int) -> None:
         """Decide what becomes of the call at whose entry *tid* stands."""
+        self._is_enclosed = True
         met = self._enter(self._pids[tid], tid) if self._is_begun else None
         if met is None:
             self._go_on(tid)
