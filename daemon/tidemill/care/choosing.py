@@ -31,7 +31,7 @@ class Choice:
         self._gone: set[int] = set()
         """The runs handed out that were retries: what they were retried from may follow."""
         self._held: dict[int, EndedRun] = {}
-        """Runs that would go, but for others that were retried from them."""
+        """Runs that would go, but for others of the chain of retries that they belong to."""
 
     def too_old(self) -> Iterator[list[EndedRun]]:
         """Give the runs that have been kept for long enough."""
@@ -87,10 +87,18 @@ class Choice:
         retried = retries_of(self._reading, runs)
         going = []
         for run in runs:
-            # The retries of a run are younger, and so were handed out before it, or stand before it here.
-            if all(key in self._gone for key in retried.get(run.id, ())):
+            if all(key in self._gone for key in retried.get(run.id, ())) and self._goes_with_all_before(run):
                 going.append(run)
                 del self._held[run.id]
                 if run.parent_id is not None:
                     self._gone.add(run.id)
         return going
+
+    def _goes_with_all_before(self, run: EndedRun) -> bool:
+        """Tell whether what *run* retried goes too: without its retry, it could be retried again, to do all anew."""
+        parent = run.parent_id
+        while parent is not None:
+            if parent not in self._held:
+                return False
+            parent = self._held[parent].parent_id
+        return True

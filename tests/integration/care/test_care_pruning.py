@@ -121,6 +121,20 @@ def test_a_retried_run_goes_with_the_runs_that_repeat_it_or_after_them(world):
     assert (report.runs, report.needed) == (3, 1)
 
 
+def test_a_retry_that_completed_stays_as_long_as_the_run_that_failed(world):
+    world.run("a000000000", age=90, state=State.FAILED)
+    world.run("b000000000", age=80, trigger=Trigger.RETRY, parent="a000000000")
+    world.run("c000000000", age=70)
+    world.run("z000000000", age=1)
+
+    report = world.prune(keep_for=30 * DAY, keep_failed_for=95 * DAY)
+    assert world.uids() == ["a000000000", "b000000000", "z000000000"], "it could be retried again, and do all again"
+    assert (report.runs, report.needed) == (1, 1)
+
+    world.prune(keep_for=30 * DAY, keep_failed_for=85 * DAY)
+    assert world.uids() == ["z000000000"]
+
+
 def test_the_oldest_go_first_while_everything_together_is_too_large(world):
     for number in range(20):
         world.run(f"a{number:09}", age=20 - number, state=State.FAILED if number < 2 else State.COMPLETED)

@@ -56,7 +56,8 @@ def make(world: World, runs) -> dict[str, tuple]:
     made: dict[str, tuple] = {}
     for number, (flow, age, state, repeats) in enumerate(runs):
         uid, parent = f"a{number:09}", None
-        before = [one for one, facts in made.items() if facts[1] == flow and facts[3] in FAULTS]
+        repeated = {facts[4] for facts in made.values()}
+        before = [one for one, facts in made.items() if facts[1] == flow and facts[3] in FAULTS and one not in repeated]
         if repeats and before:
             parent = before[-1]
         at = world.now - age * DAYS - SECOND * (len(runs) - number)
@@ -84,12 +85,23 @@ def check(world: World, made, bounds) -> None:
     for uid in left:
         parent = made[uid][4]
         assert parent is None or parent in left, "a run went that another one was retried from"
+    for uid in gone:
+        parent = made[uid][4]
+        assert parent is None or parent in gone, "a retry went, and what it retried could be retried once more"
     if bounds["max_size"] == 1:
-        needed = {made[uid][4] for uid in left}
         highest = max(made, default=None)
-        assert all(made[uid][3] is None or uid in (newest[made[uid][1]], highest) or uid in needed for uid in left), (
-            "everything that may go goes where there is no room at all"
-        )
+        staying = {uid for uid in left if made[uid][3] is None or uid in (newest[made[uid][1]], highest)}
+        assert left == chained(made, staying), "everything that may go goes where there is no room at all"
+
+
+def chained(made, staying: set[str]) -> set[str]:
+    """Add to the runs that stay all that are in a chain of retries with one of them."""
+    before: set[str] = set()
+    while staying != before:
+        before = staying
+        staying = staying | {facts[4] for uid, facts in made.items() if uid in staying and facts[4]}
+        staying = staying | {uid for uid, facts in made.items() if facts[4] in staying}
+    return staying
 
 
 def same_kind(one, other) -> bool:
