@@ -1,7 +1,7 @@
 """Histories to test on: SQLite in a temporary folder, and a real PostgreSQL server where one is installed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from result_servers import PostgresServer
 from tidemill.domain.events import Event
 from tidemill.history.database import Database, open_database
+from tidemill.history.folding import Rows
 from tidemill.history.pen import Pen
 from tidemill.history.reader import open_reader
 from tidemill.history.recorder import Recorder
@@ -29,6 +30,19 @@ def postgresql() -> Iterator[str]:
         yield server.url.replace("postgresql:", "postgresql+psycopg:")
     finally:
         server.remove()
+
+
+def refuse_events_of(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the history refuse every event of a task: what journals say is checked before, and it refuses nothing known."""
+    add = Rows.add
+
+    def refuse(rows: Rows, run_id: int, events: Iterable[Event]) -> None:
+        told = list(events)
+        if any(getattr(event, "name", None) == task for event in told):
+            raise ValueError(task)
+        add(rows, run_id, told)
+
+    monkeypatch.setattr(Rows, "add", refuse)
 
 
 class Lab:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from care_lab import World
-from history_lab import NOON, SECOND, Lab
+from history_lab import NOON, SECOND, Lab, refuse_events_of
 from tidemill.care import mending
 from tidemill.care.evidence import is_behind
 from tidemill.care.mending import Mending, is_damaged
@@ -295,11 +295,12 @@ def test_a_journal_that_is_torn_anywhere_still_tells_what_it_can(lived):
             assert runs["a000000000"][2] in ("crashed", "completed")
 
 
-def test_a_journal_that_is_nonsense_is_told_of_and_the_others_are_taken(lived):
+def test_a_journal_that_is_nonsense_is_told_of_and_the_others_are_taken(lived, monkeypatch):
     lived.paths.journal("a000000000").write_bytes(
-        b'["run_started",1,2,3,"boot"]\n["task_ended",1,0,"x","no state",1]\n'
+        b'["run_started",1,2,3,"boot"]\n["task_ended",1,0,"strange","completed",1]\n'
     )
     lived.lose()
+    refuse_events_of("strange", monkeypatch)
 
     told = lived.mending().make_again()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from history_lab import NOON, Lab
+from history_lab import NOON, Lab, refuse_events_of
 from tidemill.domain.errors import NotFound
 from tidemill.domain.events import (
     OfSubflow,
@@ -202,14 +202,15 @@ def test_text_that_is_no_text_does_not_stop_a_child(lab):
     assert states(lab)[ROOT] == "completed"
 
 
-def test_an_event_of_a_child_that_cannot_be_recorded_is_told_and_the_rest_is_kept(lab, caplog):
+def test_an_event_of_a_child_that_cannot_be_recorded_is_told_and_the_rest_is_kept(lab, monkeypatch, caplog):
     run_id = lab.add_run(ROOT)
+    refuse_events_of("strange", monkeypatch)
 
     lab.record(
         run_id,
         ROOT,
         *CALLED,
-        *of(FIRST, TaskEnded(NOON + 3, 7, "strange", "dancing", 1), RunEnded(NOON + 5, "completed")),
+        *of(FIRST, TaskEnded(NOON + 3, 7, "strange", "completed", 1), RunEnded(NOON + 5, "completed")),
         RunEnded(NOON + 6, "completed"),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from history_lab import NOON, SECOND
+from history_lab import NOON, SECOND, refuse_events_of
 from tidemill.domain.errors import HistoryError, NotFound
 from tidemill.domain.events import (
     RunEnded,
@@ -271,10 +271,11 @@ def test_an_endless_message_is_cut(lab):
     assert len(failure["traceback"]) < 70_000
 
 
-def test_an_event_that_cannot_be_recorded_is_told_and_the_rest_is_kept(lab, caplog):
+def test_an_event_that_cannot_be_recorded_is_told_and_the_rest_is_kept(lab, monkeypatch, caplog):
     run_id = lab.add_run(UID)
+    refuse_events_of("strange", monkeypatch)
 
-    lab.record(run_id, UID, *WHOLE[:2], TaskEnded(NOON + 3, 7, "strange", "dancing", 1), *WHOLE[2:])
+    lab.record(run_id, UID, *WHOLE[:2], TaskEnded(NOON + 3, 7, "strange", "completed", 1), *WHOLE[2:])
 
     run = lab.read(lambda r: r.run_detail(UID))
     assert run["state"] == "completed"
