@@ -33,7 +33,7 @@ def postgresql() -> Iterator[str]:
 
 
 def refuse_events_of(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the history refuse every event of a task: what journals say is checked before, and it refuses nothing known."""
+    """Let the history refuse every event of a task; what journals say is checked before, so it refuses no known one."""
     add = Rows.add
 
     def refuse(rows: Rows, run_id: int, events: Iterable[Event]) -> None:
