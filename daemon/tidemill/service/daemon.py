@@ -125,8 +125,11 @@ class Daemon:
         else:
             log.info("reloaded: %s", self.summary())
 
-    async def reload(self) -> list[str]:
-        """Put changed settings into force and look at every file; return the sections that need a restart."""
+    async def reload(self) -> tuple[list[str], bool]:
+        """Put changed settings into force and look at every file.
+
+        Return the sections that need a restart, and whether all files were inspected in the time there is for it.
+        """
         fresh = await asyncio.to_thread(self._read_settings)
         changed = [name for name in fresh._fields if getattr(fresh, name) != getattr(self.settings, name)]
         self.settings = self.settings._replace(**{name: getattr(fresh, name) for name in LIVE_SETTINGS})
@@ -134,10 +137,10 @@ class Daemon:
         put_into_force(self.paths, self.settings.limits)
         self.dispatcher.limits_changed()
         self._timekeeper.max_catchup = self.settings.schedule.max_catchup
-        await asyncio.to_thread(self._catalog.sweep_now)
+        is_whole = await asyncio.to_thread(self._catalog.sweep_now)
         await self._recording.perform(lambda writer: None)
         self._start_due()
-        return [name for name in changed if name not in LIVE_SETTINGS]
+        return [name for name in changed if name not in LIVE_SETTINGS], is_whole
 
     # Runs
 

@@ -246,6 +246,15 @@ def test_reload_tells_what_is_broken_and_what_needs_a_restart(tidemill, daemon):
     ]
 
 
+def test_reload_says_when_it_gave_up_waiting_for_files(tidemill, daemon):
+    daemon.answers = {"reload": {"flows": 2, "errors": [], "restart_needed": [], "whole": False}}
+
+    ended = tidemill("reload")
+
+    assert ended.code == 1
+    assert "some files are still being inspected" in ended.out
+
+
 def test_of_more_broken_files_than_an_answer_holds_reload_counts_the_others(tidemill, daemon):
     broken = {"file": "a.py", "line": 3, "message": "no"}
     daemon.answers = {"reload": {"flows": 2, "errors": [broken], "errors_left_out": 7, "restart_needed": []}}

@@ -10,7 +10,7 @@ from tidemill.cli.verb import verb
 
 @verb(
     "reload",
-    examples=[("tidemill reload", "it returns when everything is in force; 1 when a file is broken")],
+    examples=[("tidemill reload", "it returns when everything is in force; 1 when a file is broken or not done")],
 )
 def command(invocation: Invocation) -> int:
     """Read the flow files again, now.
@@ -25,6 +25,9 @@ def command(invocation: Invocation) -> int:
         say(f"{style('broken', 'red')}  {error_line(error)}")
     if left_out:
         say(f"and {left_out} more; all of them: tidemill status")
+    is_whole = bool(answer.get("whole", True))
+    if not is_whole:
+        say("some files are still being inspected, and count as they were; what becomes of them: tidemill status")
     if sections := answer.get("restart_needed"):
         say(neutral(f"changed, and in force after tidemill restart: {', '.join(sections)}"))
-    return exits.FAILED if errors else exits.DONE
+    return exits.DONE if is_whole and not errors else exits.FAILED
