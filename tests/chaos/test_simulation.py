@@ -1,9 +1,15 @@
 """The daemon's rooms under simulated faults; ``make chaos`` has campaigns of the same."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from chaos.simulation.exploring import explore, walk
 from chaos.simulation.faults import COMMIT_POINTS
+from chaos.simulation.physics import Hours
+from chaos.simulation.promises import Looks, promised
+
+HOUR = 3600
 
 
 @pytest.mark.parametrize("first", [1, 101, 201, 301])
@@ -19,3 +25,27 @@ def test_no_promise_breaks_whatever_is_killed(first):
 @pytest.mark.parametrize("point", [*COMMIT_POINTS, "order before", "order after", "append middle"])
 def test_a_kill_at_each_point_of_a_life_breaks_no_promise(point):
     assert walk(1, point, steps=150) > 0
+
+
+@pytest.mark.parametrize("far", [0, 30])
+def test_what_a_small_step_back_left_ahead_is_promised_until_the_clock_is_set_back_from_far_ahead(far):
+    hours, looks = Hours(1_780_000_000), Looks()
+
+    def look(after):
+        hours.pass_by(after)
+        looks.note(SimpleNamespace(ticked_at=int(hours.time() * 1000) * 1000 + len(hours.eras) - 1, is_settled=True))
+        return looks.last[len(hours.eras) - 1]
+
+    begun = int(hours.time() * 1_000_000)
+    hours.jump(2 * HOUR)
+    ahead = look(60)
+    hours.jump(-2 * HOUR)
+    look(60)
+    hours.jump(far * HOUR)
+    hours.pass_by(60)  # what a daemon decided here, and did not live to look again, reaches so far too
+    hours.jump(-far * HOUR)
+    now = look(60)
+
+    high = max(end for _, end in promised([(begun, None)], looks, hours, jitter=0))
+
+    assert high == (now if far else ahead)

@@ -39,9 +39,10 @@ def promised(epochs, looks, hours, jitter):
     for at, kind in sorted(events, key=lambda event: _in_order(event[0])):
         # A daemon may have looked, and died, at any time since.
         low = min([at, *(hours.begin_of(each) for each in range(era + 1, at % ERA + 1))])
+        if hours.highest(at) > low + TOLERANCE:
+            # Also what small steps back, which moved the front alone, had left standing ahead of it.
+            stretches = [(start, min(end, low)) for start, end in stretches if start < low]
         if low < front:
-            if hours.highest(at) > low + TOLERANCE:
-                stretches = [(start, min(end, low)) for start, end in stretches if start < low]
             front = low if begun <= low else min(begun, at)
             begun = min(begun, at)
         era = at % ERA
