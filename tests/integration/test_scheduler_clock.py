@@ -211,6 +211,19 @@ def test_a_step_before_it_was_started_is_noticed(monkeypatch, receiver):
     assert [round(seconds) for seconds in steps] == [-5 * 3600]
 
 
+def test_a_step_to_and_fro_before_it_was_started_is_noticed_by_who_looked_meanwhile(monkeypatch, receiver):
+    wall, steps = Wall(monkeypatch), []
+    clock = Clock(receiver, now=wall, on_step=steps.append)
+    wall.ahead = timedelta(hours=5)
+    assert clock.look() > wall() - timedelta(minutes=1)
+    wall.ahead = timedelta()
+    clock.start()
+    while len(steps) < 2:
+        time.sleep(0.01)
+    clock.stop()
+    assert [round(seconds) for seconds in steps] == [5 * 3600, -5 * 3600]
+
+
 def test_it_ticks_without_schedules_and_stops_for_good(receiver):
     clock = Clock(receiver)
     clock.start()

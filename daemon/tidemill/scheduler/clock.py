@@ -48,6 +48,7 @@ class Clock:
         self._refused = False
         self._lock = threading.Lock()
         self._seen = (now(), time.monotonic())
+        self._steps: deque[float] = deque()
         self.last_tick = time.monotonic()
         """When the thread last came round, on the monotonic clock: it does so every second."""
 
@@ -80,6 +81,20 @@ class Clock:
         moments = self._schedules.get(schedule_id)
         return None if moments is None else moments.next_at
 
+    def look(self) -> datetime:
+        """Return the time; the thread tells *on_step* if it was set since anybody looked.
+
+        Whoever has schedules begin looks here: of a clock that is set to and fro between two heartbeats the thread
+        alone sees nothing.
+        """
+        with self._lock:
+            wall, monotonic = self._now(), time.monotonic()
+            step = (wall - self._seen[0]).total_seconds() - (monotonic - self._seen[1])
+            self._seen = (wall, monotonic)
+            if abs(step) >= _STEP:
+                self._steps.append(step)
+        return wall
+
     def wakeup(self) -> None:
         """Make the thread look at the time now."""
         if self._timer.running:
@@ -92,7 +107,8 @@ class Clock:
         thread itself, so that nobody else ever waits for that lock.
         """
         self.last_tick = time.monotonic()
-        self._notice_step()
+        self.look()
+        self._tell_steps()
         for _ in range(SLICE):
             with self._lock:
                 if not self._changes:
@@ -128,12 +144,10 @@ class Clock:
             if len(portion) >= SLICE:
                 time.sleep(_PAUSE)
 
-    def _notice_step(self) -> None:
-        wall, monotonic = self._now(), time.monotonic()
-        step = (wall - self._seen[0]).total_seconds() - (monotonic - self._seen[1])
-        self._seen = (wall, monotonic)
-        if abs(step) < _STEP:
-            return
-        _log.warning("the machine's clock moved by %+.1f s", step)
-        if self._on_step is not None:
-            self._on_step(step)
+    def _tell_steps(self) -> None:
+        """Tell in the thread, behind what was due before."""
+        while self._steps:
+            step = self._steps.popleft()
+            _log.warning("the machine's clock moved by %+.1f s", step)
+            if self._on_step is not None:
+                self._on_step(step)

@@ -201,7 +201,7 @@ async def serve(
         flows_dir=flows_dir,
         timezone=settings.schedule.timezone,
         paused=paused,
-        now=_now,
+        now=clock.look,
     )
     catalog = Catalog(
         flows_dir,

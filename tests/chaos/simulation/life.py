@@ -124,7 +124,7 @@ class Life:
             flows_dir=world.paths.root,
             timezone="UTC",
             paused=await self.recording.perform(lambda writer: writer.load_paused()),
-            now=world.now,
+            now=self.clock.look,
         )
         known = await self.recording.perform(lambda writer: writer.load_catalog())
         living = self.link.connect()
