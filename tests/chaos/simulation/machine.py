@@ -295,6 +295,7 @@ class Machine:
         server = self.server
         if server is not None and server.is_alive and not server.is_retiring and is_other:
             server.is_retiring = True
+            server.hurry()  # the daemon after this one does not ask it any more
             on_retired(self._greet(server))
         if server is None or not server.is_alive or server.is_retiring:
             if server is not None and server.is_alive:
