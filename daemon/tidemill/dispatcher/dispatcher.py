@@ -23,6 +23,8 @@ from tidemill.domain.states import State
 
 KILL_MARGIN = 5.0
 """Seconds after a run's own time-out at which its processes are killed from outside."""
+REMINDERS = (0.1, 0.5)
+"""Parts of the grace after which a run that was asked to stop is asked once more."""
 
 
 class Records(Protocol):
@@ -305,14 +307,17 @@ class Dispatcher:
                 run.deadline = now + self._cancel_grace
                 kill_group(run.process)
             elif self._wants_reminder(run, now) and run.process is not None:
-                run.reminded = True
+                run.reminders += 1
                 signal_process(run.process, signal.SIGTERM)
 
     def _wants_reminder(self, run: ActiveRun, now: float) -> bool:
-        """Tell whether to ask once more: the first signal may have come before the run listened for it."""
-        if not run.cancelled or run.ended or run.reminded or run.deadline is None:
+        """Tell whether to ask once more: a signal may have come before the run listened for it.
+
+        Or in the instant between its look for signals and a call that waits, where nothing notices it.
+        """
+        if not run.cancelled or run.ended or run.deadline is None or run.reminders == len(REMINDERS):
             return False
-        return now >= run.deadline - self._cancel_grace / 2
+        return now >= run.deadline - self._cancel_grace * (1 - REMINDERS[run.reminders])
 
     def _ask_to_stop(self, run: ActiveRun) -> None:
         if run.process is not None:

@@ -48,8 +48,8 @@ class ActiveRun:
     """Its terminal state is in the history."""
     gone: bool = False
     """Its process is gone."""
-    reminded: bool = False
-    """It was asked to stop a second time."""
+    reminders: int = 0
+    """How often it was asked once more to stop."""
     told_why: bool = False
     """It is in the history what it waits for."""
     journal: Path | None = None

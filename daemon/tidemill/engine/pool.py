@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final
 
 from tidemill.engine.lookout import Lookout
+from tidemill.engine.waits import wait_watchfully
 from tidemill.limits.here import HELD
 from tidemill.limits.turns import Turn
 
@@ -208,7 +209,7 @@ class Pool:
     def _wait(self, wait: float | None) -> None:
         """Wait until there may be something to do, on the lookout where calls wait for others to get on."""
         if not self._ready or self._is_watched:
-            self._changed.wait(wait)
+            wait_watchfully(self._changed.wait, wait)
         else:
             self._watch(wait)
 

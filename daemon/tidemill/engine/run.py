@@ -19,6 +19,7 @@ from tidemill.domain.tuples import make
 from tidemill.engine.interrupts import Cancelled, DeadlinePassed, Interrupt
 from tidemill.engine.invoking import has_to_be_awaited
 from tidemill.engine.pool import Pool
+from tidemill.engine.waits import wait_watchfully
 from tidemill.engine.warden import Call, Warden
 from tidemill.limits.here import HELD
 from tidemill.storage.places import NO_PARAMETERS, ResultPlace
@@ -248,7 +249,7 @@ class Run:
 
     def pause(self, seconds: float) -> bool:
         """Wait, and tell whether the run goes on after it."""
-        return not self.interrupted.wait(seconds)
+        return not wait_watchfully(self.interrupted.wait, seconds)
 
     def place(self, task: str, index: int) -> ResultPlace:
         """Return what handlers need to know of a task's result."""

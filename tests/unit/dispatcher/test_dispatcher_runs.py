@@ -164,6 +164,20 @@ def test_a_live_run_is_asked_to_stop_and_killed_after_the_grace(world):
     assert world.ended == [("a", State.CANCELLED)]
 
 
+def test_a_run_that_did_not_notice_is_asked_twice_more_before_it_is_killed(world):
+    world.start("a")
+    world.dispatcher.cancel("a", "by hand")
+    asked = []
+
+    for _ in range(9):
+        world.time += 1
+        world.dispatcher.enforce()
+        asked.append(len(world.signals))
+
+    assert asked == [2, 2, 2, 2, 3, 3, 3, 3, 3]
+    assert world.kills == []
+
+
 def test_a_cancel_before_the_process_is_known_reaches_it_when_it_is(world):
     world.queue("a")
     world.dispatcher.start_due()
@@ -267,17 +281,6 @@ def test_a_thousand_waiting_runs_of_one_flow_go_one_after_the_other(world):
         world.dispatcher.exited(f"r{number:04}", 0)
 
     assert world.launcher.launched == [f"r{number:04}" for number in range(1000)]
-
-
-def test_a_cancelled_run_is_asked_once_more_in_the_middle_of_its_grace(world):
-    world.start("a")
-    world.dispatcher.cancel("a", "by hand")
-    for _ in range(9):
-        world.time += 1
-        world.dispatcher.enforce()
-
-    assert len(world.signals) == 2
-    assert world.kills == []
 
 
 def test_a_run_whose_code_never_let_go_past_a_tasks_time_out_is_timed_out(world, tmp_path):

@@ -4,9 +4,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from tidemill.engine.calls.futures import Future
+from tidemill.engine.waits import wait_watchfully
 
 
 class FutureList(list[Future]):
@@ -60,7 +62,7 @@ def as_completed(futures: Iterable[Future], timeout: float | None = None) -> Ite
             future.help()
     for number in range(len(given)):
         with changed:
-            if not changed.wait_for(lambda: ended, _left(until)):
+            if not wait_watchfully(partial(changed.wait_for, lambda: ended), _left(until)):
                 raise TimeoutError(f"{len(given) - number} of {len(given)} tasks have not ended within {timeout:g} s")
             future = ended.popleft()
         yield future

@@ -18,6 +18,7 @@ from tidemill.engine.recording import end
 from tidemill.engine.resuming import value_of
 from tidemill.engine.run import Run
 from tidemill.engine.task_run import TaskRun
+from tidemill.engine.waits import wait_watchfully
 
 
 class Future:
@@ -196,7 +197,7 @@ class Future:
                 self._event = threading.Event()
             event = self._event
         if not self._has_ended:
-            event.wait(timeout)
+            wait_watchfully(event.wait, timeout)
 
     def _take(self) -> bool:
         return self._claim.acquire(blocking=False)
