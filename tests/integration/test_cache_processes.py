@@ -47,10 +47,10 @@ HOLD = """
     assert locks.take("k", "me")
     if len(sys.argv) > 2:
         if os.fork() == 0:
-            print("forked", flush=True)
+            os.write(1, b"forked\\n")
             sys.stdin.read()
             os._exit(0)
-    print("held", flush=True)
+    os.write(1, b"held\\n")
     sys.stdin.read()
 """
 
