@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from itertools import count, repeat
+from itertools import count, repeat, takewhile
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -34,26 +34,39 @@ from chaos.tracing.tracer import why_not  # noqa: E402
 log = logging.getLogger(__name__)
 
 
-def walk(faults: Sequence[Fault], folder: Path, jobs: int = 1, seconds: float = 10**9) -> dict[str, Any]:
-    """Try so many faults at a time, begin none after so many *seconds*, and return figures and violations."""
-    figures: dict[str, Counter[str]] = {name: Counter() for name in ("tried", "not_hit", "refused", "states", "ends")}
-    points, violations = set(), []
+def walk(faults: Sequence[Fault], folder: Path, jobs: int = 1, seconds: float = 10**9) -> Iterator[Outcome]:
+    """Try so many faults at a time, and begin none after so many *seconds*."""
     deadline = time.time() + seconds
     with _several(jobs) as each:
-        for outcome in each(try_fault, faults, map(folder.joinpath, map(str, count())), repeat(deadline)):
-            if outcome is None:
-                break
-            fault = fault_of(outcome.fault)
-            _count(figures, fault, outcome)
-            log.info("%d of %d: %s", figures["tried"].total(), len(faults), fault)
-            if outcome.is_hit:
-                points.add(fault.point)
+        tried = each(try_fault, faults, map(folder.joinpath, map(str, count())), repeat(deadline))
+        for number, outcome in enumerate(takewhile(lambda outcome: outcome is not None, tried), 1):
+            log.info("%d of %d: %s", number, len(faults), outcome.fault)
             if outcome.violations:
-                violations.append({"fault": str(fault), "found": outcome.violations})
-                print(f"{outcome.violations}\n  {command(fault)}", file=sys.stderr, flush=True)
+                print(f"{outcome.violations}\n  {command(outcome.fault)}", file=sys.stderr, flush=True)
+            yield outcome
+
+
+def figures_of(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Count what came of faults, and give the violations."""
+    figures: dict[str, Counter[str]] = {name: Counter() for name in ("tried", "not_hit", "refused", "states", "ends")}
+    points: dict[bool, set[Point]] = {False: set(), True: set()}
+    violations = []
+    for outcome in outcomes:
+        fault = fault_of(outcome.fault)
+        figures["tried"][f"{fault.error} {fault.manner}"] += 1
+        figures["not_hit"][fault.variant] += not outcome.is_hit
+        figures["refused"].update(outcome.refused)
+        figures["states"].update(outcome.states)
+        figures["ends"].update(map(str, outcome.ends))
+        if outcome.is_hit:
+            points[bool(fault.seconds)].add(fault.point)
+        if outcome.violations:
+            violations.append({"fault": outcome.fault, "found": outcome.violations})
     return {
         "faults": figures["tried"].total(),
-        "points": len(points),
+        "points": len(points[False] | points[True]),
+        "points once": len(points[False]),
+        "points lasting": len(points[True]),
         **{name: dict(counts) for name, counts in figures.items()},
         "violations": violations,
     }
@@ -81,32 +94,29 @@ def _several(jobs: int) -> Iterator[Callable[..., Iterable[Any]]]:
     if jobs == 1:
         yield map
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    # Sessions of their own, as the kernel shares the processor out by session.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=os.setsid) as pool:
         yield pool.map
         pool.shutdown(cancel_futures=True)
 
 
-def command(fault: Fault) -> str:
+def command(fault: str) -> str:
     """Return the command that shows *fault* again."""
     return f'python -P tests/chaos/io_errors.py --replay "{fault}"'
 
 
+def _lines(file: Path | None) -> list[str]:
+    return file.read_text().splitlines() if file is not None and file.exists() else []
+
+
 def _known(file: Path | None, find: Callable[[], list[Point]]) -> list[Point]:
     """Return the points in *file*, or those that are found, which it then has."""
-    if file is not None and file.exists():
-        return [parse_point(line) for line in file.read_text().splitlines()]
+    if known := _lines(file):
+        return [parse_point(line) for line in known]
     points = find()
     if file is not None:
         file.write_text("".join(f"{point}\n" for point in points))
     return points
-
-
-def _count(figures: dict[str, Counter[str]], fault: Fault, outcome: Outcome) -> None:
-    figures["tried"][f"{fault.error} {fault.manner}"] += 1
-    figures["not_hit"][fault.variant] += not outcome.is_hit
-    figures["refused"].update(outcome.refused)
-    figures["states"].update(outcome.states)
-    figures["ends"].update(map(str, outcome.ends))
 
 
 def main() -> int:
@@ -119,7 +129,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="faults that are tried at once")
     parser.add_argument("--points", type=Path, help="a file that has the points; made where it is missing")
     parser.add_argument("--replay", metavar="FAULT", help="one fault, as it was printed")
-    parser.add_argument("--json", type=Path, help="a file that gets the figures, one line a walk")
+    parser.add_argument("--json", type=Path, help="a file that gets an outcome a line; what it has is not done again")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if (reason := why_not()) is not None:
@@ -135,18 +145,22 @@ def main() -> int:
         every = all_faults(points, options.seed)
         known = {"points": len(set(points)), "faults": len(every)}
         faults = [fault for fault in every if crc32(str(fault).encode()) % parts == part - 1][: options.faults]
-    result = walk(faults, folder, options.jobs, options.minutes * 60)
+    outcomes = [Outcome(*json.loads(line)) for line in _lines(options.json)]
+    done = {outcome.fault for outcome in outcomes}
+    left = [fault for fault in faults if str(fault) not in done]
+    for outcome in walk(left, folder, options.jobs, options.minutes * 60):
+        outcomes.append(outcome._replace(points=[]))
+        if options.json is not None:
+            with options.json.open("a") as file:
+                file.write(json.dumps(outcomes[-1]) + "\n")
     result = {
         "seed": options.seed,
         "part": options.part,
         "seconds": round(time.monotonic() - began),
         "all": known,
-        **result,
+        **figures_of(outcomes),
     }
     print(json.dumps(result, indent=1))
-    if options.json is not None:
-        with options.json.open("a") as file:
-            file.write(json.dumps(result) + "\n")
     if result["violations"]:
         print(f"{len(result['violations'])} faults did harm; what they left is kept in {folder}", file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ import pytest
 from chaos.failing.acknowledging import Order
 from chaos.failing.faults import MANNERS, Fault, fault_of, is_on_disk, meets
 from chaos.failing.walking import all_faults, points_of
-from chaos.io_errors import command, walk
+from chaos.io_errors import command, figures_of, walk
 from chaos.sweeping.points import Point
 from chaos.tracing.calls import Call
 from chaos.tracing.tracer import why_not
@@ -24,11 +24,26 @@ def test_a_failing_disk_does_no_harm(tmp_path):
     faults = all_faults(points, seed=1)
     lasting = next(fault for fault in faults if fault.point.role == "daemon" and fault.manner == "everybody 1")
 
-    result = walk([lasting, faults[0]], tmp_path, jobs=2)
+    result = figures_of(walk([lasting, faults[0]], tmp_path, jobs=2))
 
     assert result["violations"] == []
     assert result["points"] == 2
     assert result["refused"]
+
+
+def test_every_point_meets_an_error_once_and_one_that_lasts_before_any_has_a_third():
+    points = [Point("story", "daemon", "openat", "state/lock", nth) for nth in range(1, 6)]
+    points.append(Point("story", "run", "fdatasync", "state/x", 1))
+    faults = all_faults(points, seed=3)
+
+    first, rest = faults[:12], faults[12:]
+
+    assert {(fault.point, bool(fault.seconds)) for fault in first} == {
+        (p, lasts) for p in points for lasts in (False, True)
+    }
+    assert {fault.point.call for fault in first[:2]} == {"openat", "fdatasync"}
+    assert len(set(faults)) == len(faults) == 5 * 18 + 10
+    assert rest == [fault for fault in all_faults(points, seed=3) if fault not in first]
 
 
 def call(name, path, data=b"", result=0, role="daemon"):
@@ -73,7 +88,7 @@ def test_a_fault_is_read_as_it_is_written():
     for manner in MANNERS:
         fault = Fault(Point("story", "daemon", "write", "state/daemon.new", 2), "EIO", manner)
         assert fault_of(str(fault)) == fault
-        assert str(fault) in command(fault)
+        assert str(fault) in command(str(fault))
 
 
 def test_a_full_disk_takes_nothing_new_and_lets_what_is_there_be_opened(tmp_path):
