@@ -39,6 +39,8 @@ class Children:
 
     def __init__(self) -> None:
         self._children: dict[int, LiveRun | Inspection | Spare] = {}
+        self.owes = False
+        """What ended children have left behind could not be looked for yet."""
         self._own = frozenset(kinship.own_children())  # what a preloaded module has started stays
 
     @property
@@ -62,10 +64,9 @@ class Children:
     def reap(self) -> list[Ended]:
         """Reap every child that has ended, and end what each has left behind."""
         ended: list[Ended] = []
-        orphaned = False
         while (dead := _next_dead()) is not None:
             pid, status = dead
-            orphaned = True
+            self.owes = True
             child = self._children.pop(pid, None)
             if child is not None:
                 # Before it is reaped: until then its pid, and so its group's name, belongs to nobody else.
@@ -73,7 +74,7 @@ class Children:
             os.waitpid(pid, 0)
             if child is not None:
                 ended.append(Ended(pid, status, time.time_ns() // 1000, child))
-        if orphaned:
+        if self.owes:
             self._end_leftovers()
         return ended
 
@@ -93,7 +94,12 @@ class Children:
 
     def _end_leftovers(self) -> None:
         """Kill children that were made by no order; their own children come here next."""
-        for pid in kinship.own_children():
+        try:
+            children = kinship.own_children()
+        except OSError:  # too many open files, say: whoever asks for more must not cost the runs their parent
+            return
+        self.owes = False
+        for pid in children:
             if pid not in self._children and pid not in self._own:
                 kinship.kill(pid)
 

@@ -73,7 +73,9 @@ class Orders:
         run = spare.take(start, client) if spare is not None else None
         if run is not None:
             return run
-        pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
+        # What comes after the fork needs a descriptor, and a process that cannot be named would be taken for gone.
+        with open(os.devnull, "rb", 0):  # noqa: PTH123 - a Path here costs more than the call
+            pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
         return LiveRun(start.order.process, pid, birth(pid) or 0)
 
 

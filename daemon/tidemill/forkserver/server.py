@@ -1,5 +1,6 @@
 """The fork server's loop: one thread that takes orders, forks, reaps and tells."""
 
+import errno
 import os
 import select
 import signal
@@ -39,6 +40,7 @@ from tidemill.journal.processes import boot_id
 
 CLIENT_LIMIT: Final = 200
 _RETRY: Final = 1.0
+_BREATH: Final = 0.05
 
 
 class Forkserver:
@@ -110,7 +112,7 @@ class Forkserver:
         self._retire()
 
     def _is_done(self) -> bool:
-        if self._children.at_work or self._record.owes:
+        if self._children.at_work or self._children.owes or self._record.owes:
             return False
         if self._retiring:
             return True
@@ -119,7 +121,7 @@ class Forkserver:
     def _patience(self) -> float | None:
         """Return how long the loop may sleep."""
         now = time.monotonic()
-        waits = [_RETRY] if self._record.owes else []
+        waits = [_RETRY] if self._record.owes or self._children.owes else []
         if (spare := self._spares.wait) is not None:
             waits.append(spare)
         deadline = self._children.next_deadline()
@@ -135,7 +137,9 @@ class Forkserver:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(_BREATH)  # whoever knocks goes on knocking
             return
         if sockets.peer_uid(connection) not in (0, os.getuid()) or len(self._clients) >= CLIENT_LIMIT:
             connection.close()

@@ -97,7 +97,11 @@ class Spares:
             self._spares.popitem()[1].dismiss()
         if len(self._spares) >= self._target or time.monotonic() < self._not_before:
             return None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            self._not_before = time.monotonic() + _PAUSE
+            return None
         with theirs:
             try:
                 pid = forking.fork(partial(_be_spare, theirs, self._entry, self._hint_fd, self.hot))

@@ -1,11 +1,14 @@
 """What a run leaves behind goes with it, and nothing before its time."""
 
 import os
+import resource
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from tidemill.domain.runs import ProcessName
 from tidemill.forkserver.spares import SPARES
 from tidemill.journal.processes import is_alive, name_process
 
@@ -108,3 +111,35 @@ def test_zombies_do_not_pile_up(site, client, wait):
         site.carry_out(client, PREPARE + "\n".join(f"p{n} = {SPAWN['own session']}" for n in range(3)))
     children = Path(f"/proc/{client.welcome.pid}/task/{client.welcome.pid}/children")
     wait(lambda: len(children.read_text().split()) <= SPARES)
+
+
+def descriptors(pid):
+    return {int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+@pytest.mark.parametrize("spares", ["0", "1"])
+def test_a_server_that_may_open_nothing_more_looks_for_leftovers_when_it_may(site, wait, spares):
+    client = site.ensure("--spares", spares)
+    code = PREPARE + (
+        f"process = {SPAWN['own session']}\n"
+        "open('pids.part', 'w').write(str(process.pid)); os.rename('pids.part', 'pids')\n"
+        "while not os.path.exists('go'): time.sleep(0.002)\nos._exit(3)\n"
+    )
+    run = site.start(client, code)
+    (helper,) = names(site, wait)
+    server = client.welcome.pid
+    usual = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    before = None
+    while before != (before := descriptors(server)):
+        time.sleep(0.3)  # as long as it makes a spare, it has more open than it will
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (min(set(range(1000)) - before), usual[1]))
+
+    (site.flows / "go").touch()
+    wait(lambda: not is_alive(ProcessName(run.pid, run.start_time, helper.boot_id)))
+    time.sleep(0.2)
+    assert is_alive(helper)
+    resource.prlimit(server, resource.RLIMIT_NOFILE, usual)
+
+    assert site.exit(client, run.run).status == 3
+    wait(lambda: not is_alive(helper))
+    assert site.carry_out(client, "pass").status == 0
