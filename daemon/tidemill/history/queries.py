@@ -90,10 +90,6 @@ _OCCURRENCE: Final = (
 OCCURRENCES_BEFORE: Final = f"{_OCCURRENCE} AND o.moment <= :at ORDER BY o.moment DESC LIMIT :limit"
 OCCURRENCES_AFTER: Final = f"{_OCCURRENCE} AND o.moment > :at ORDER BY o.moment LIMIT :limit"
 
-SOURCE: Final = (
-    "SELECT s.body FROM sources s LEFT JOIN versions v ON v.hash = s.hash"
-    " WHERE v.name = :reference OR s.hash = :reference LIMIT 1"
-)
 VERSION: Final = "SELECT name, hash, sources FROM versions WHERE name = :name"
 
 COUNT_FLOWS: Final = (

@@ -77,13 +77,6 @@ class Reader:
             for key, spec, cursor, created_at, removed_at in self._reading.rows(queries.SCHEDULES, {"flow": flow})
         ]
 
-    def version_source(self, reference: str) -> str:
-        """Return the text of a flow file by a version's name or by the text's own hash."""
-        rows = self._reading.rows(queries.SOURCE, {"reference": reference})
-        if not rows:
-            raise NotFound(f"the history has no source text {reference}")
-        return bytes(rows[0][0]).decode("utf-8", "replace")
-
     def statistics(self, since: datetime, flow: str | None = None) -> list[Record]:
         """Return how the runs of each flow did, or of one, that were queued since *since* and have ended."""
         from tidemill.history import statistics

@@ -76,15 +76,6 @@ class RunWriting(Resuming, Forsaking):
         self.execute("UPDATE flows SET file = ? WHERE id = ? AND file IS NULL", (file, self.flow_id(flow)))
         return self.add_run(NewRun(uid, flow, queued_at, parameters=parameters or {}, journal=journal))
 
-    def start_run(self, run_id: int, process: ProcessName, at: int) -> bool:
-        """Record the process of a run, which is running from now on; False if the run has ended already."""
-        sql = (
-            f"UPDATE runs SET state = CASE WHEN state IN ({listed(SOURCES[State.RUNNING])}) THEN 'running'"
-            " ELSE state END, started_at = COALESCE(started_at, ?), pid = ?, start_time = ?, boot_id = ?"
-            " WHERE id = ? AND finished_at IS NULL"
-        )
-        return self.execute(sql, (at, process.pid, process.start_time, process.boot_id, run_id)) == 1
-
     def end_run(self, run_id: int, state: State, error: ErrorInfo | None, at: int) -> State:
         """Give a run its end unless it has one, and return the end it has."""
         text = from_error(error)

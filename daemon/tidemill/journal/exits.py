@@ -7,7 +7,6 @@ has no end, crashed. Two fork servers may write it at once, while the older one 
 import os
 import re
 import signal
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -53,12 +52,6 @@ def append_exit(path: Path | str, ended: ProcessExit) -> None:
 def read_exits(path: Path | str) -> list[ProcessExit]:
     """Return every exit that is still kept, the oldest first."""
     return _read(path, re.compile(b""))
-
-
-def find_exits(path: Path | str, runs: Collection[str]) -> dict[str, ProcessExit]:
-    """Return how the processes of *runs* ended, as far as it is recorded."""
-    wanted = re.compile(b"|".join(re.escape(_encode(run)) for run in runs))
-    return {ended.run: ended for ended in _read(path, wanted) if ended.run in runs}
 
 
 def find_exit(path: Path | str, run: str, process: ProcessName | None = None) -> ProcessExit | None:

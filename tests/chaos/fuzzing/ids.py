@@ -145,7 +145,7 @@ def _ask(reader: Any, name: str, met: Counter[str]) -> None:
     for question in (
         lambda: reader.find_run(name), lambda: reader.run(name), lambda: reader.flow(name),
         lambda: reader.result(RUN, name),
-        lambda: reader.runs(flow=name), lambda: reader.schedules(name), lambda: reader.version_source(name),
+        lambda: reader.runs(flow=name), lambda: reader.schedules(name),
     ):  # fmt: skip
         try:
             question()

@@ -9,7 +9,7 @@ import pytest
 
 from tidemill.domain.events import RunEnded, RunStarted
 from tidemill.forkserver.protocol import Exited, Failed, ForkserverError, Started
-from tidemill.journal.exits import ProcessExit, find_exits, read_exits
+from tidemill.journal.exits import ProcessExit, find_exit, read_exits
 from tidemill.journal.processes import boot_id
 from tidemill.journal.writer import URGENT
 
@@ -50,7 +50,7 @@ def test_a_run_is_started_recorded_and_told(site, client):
 def test_every_way_to_end_is_told_exactly(site, client, statement, status):
     exited = site.carry_out(client, statement)
     assert exited.status == status
-    assert find_exits(site.paths.exits, [exited.run])[exited.run].status == status
+    assert find_exit(site.paths.exits, exited.run).status == status
     assert not any(isinstance(event, RunEnded) for event in site.events(exited.run))
 
 

@@ -1,7 +1,7 @@
 import signal
 
 from tidemill.journal import exits
-from tidemill.journal.exits import ProcessExit, append_exit, describe_status, find_exits, read_exits
+from tidemill.journal.exits import ProcessExit, append_exit, describe_status, find_exit, read_exits
 
 FIRST = ProcessExit("k3f0000000", 100, 5000, 0, 1)
 SECOND = ProcessExit("m4g0000000", 101, 5001, -9, 2)
@@ -14,12 +14,13 @@ def test_exits_are_kept_in_order(tmp_path):
     assert read_exits(path) == [FIRST]
     append_exit(path, SECOND)
     assert read_exits(path) == [FIRST, SECOND]
-    assert find_exits(path, [SECOND.run, THIRD.run]) == {SECOND.run: SECOND}
+    assert find_exit(path, SECOND.run) == SECOND
+    assert find_exit(path, THIRD.run) is None
 
 
 def test_no_file_is_no_exit(tmp_path):
     assert read_exits(tmp_path / "exits") == []
-    assert find_exits(tmp_path / "exits", ["k3f0000000"]) == {}
+    assert find_exit(tmp_path / "exits", "k3f0000000") is None
 
 
 def test_the_file_belongs_to_its_owner_alone(tmp_path):
@@ -56,8 +57,7 @@ def test_a_large_file_is_set_aside_and_what_it_holds_is_still_found(tmp_path, mo
     append_exit(path, THIRD)
     assert read_exits(path) == [FIRST, SECOND, THIRD]
     assert path.stat().st_size < 50
-    found = find_exits(path, [FIRST.run, THIRD.run, "zzz0000000"])
-    assert found == {FIRST.run: FIRST, THIRD.run: THIRD}
+    assert [find_exit(path, run) for run in (FIRST.run, THIRD.run, "zzz0000000")] == [FIRST, THIRD, None]
 
 
 def test_an_exit_is_said_in_words():
