@@ -30,7 +30,7 @@ run: install  ## serve flows/ in the foreground, state in .tidemill/; Ctrl-C end
 
 # Most tests wait for processes; three files at once keep two cores busy.
 test: check  ## everything CI checks: make check, then all tests
-	$(BIN)/python -P -m pytest -n 3 --dist loadfile
+	$(BIN)/python -P -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install  ## formatting, lint, types, and the contracts between rooms
 	$(BIN)/ruff format --check .
