@@ -99,6 +99,9 @@ def _settle(stack: Stack, nemesis: Nemesis, persons: list[Person]) -> list[str]:
         return [f"I14 no daemon serves: {stack.log.read_text()[-2000:]}"]
     for person in persons:
         person.join()
+    # The last answer to somebody may have brought another stroke.
+    if not nemesis.bring_back():
+        return [f"I14 no daemon serves: {stack.log.read_text()[-2000:]}"]
     return come_to_rest(stack, STEPS)
 
 

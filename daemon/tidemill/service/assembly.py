@@ -26,6 +26,7 @@ from tidemill.history.owing import load_all_owed
 from tidemill.history.recorder import Recorder
 from tidemill.scheduler.clock import Clock
 from tidemill.scheduler.moments import DueMoment, portions
+from tidemill.service.answering import in_time
 from tidemill.service.caretaking import Caretaking
 from tidemill.service.daemon import Daemon
 from tidemill.service.enrolment import Enrolment
@@ -240,7 +241,7 @@ async def serve(
     )
     control = ControlServer(
         paths.control_socket,
-        {verb: partial(answer, daemon) for verb, answer in VERBS.items()},
+        {verb: in_time(partial(answer, daemon), lambda: recorder.problem) for verb, answer in VERBS.items()},
         settings.control.allow_uids,
         version=VERSION,
     )

@@ -6,6 +6,7 @@ written is not lost: the schedule's cursor has not moved, and the next start cat
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,9 +14,11 @@ from operator import attrgetter
 
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.errors import HistoryError
 from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.outcomes import Catchup, Trigger
 from tidemill.domain.schedules import ScheduleSpec
+from tidemill.domain.states import State
 from tidemill.domain.times import to_micros
 from tidemill.history.writing import Writer
 from tidemill.scheduler.catchup import plan_catchup
@@ -27,6 +30,7 @@ from tidemill.service.roster import KnownFlow, Roster
 
 log = logging.getLogger(__name__)
 
+_OVERTAKEN = "its next moment came, and overlap is cancel"
 _TICK = timedelta(microseconds=1)
 _LEAP = "the daemon was held up, the machine slept or its clock was set forward"
 
@@ -173,10 +177,22 @@ class Timekeeper:
         if not entries:
             return
         at = to_micros(self._now())
+        doomed = {
+            entry.run.flow: self._doomed(entry.run.flow) for entry in entries if entry.run and entry.verdict.cancel_live
+        }
 
         def work(writer: Writer) -> list[int | None]:
-            is_wanted = condition(writer)
-            return [enter(writer, entry, at) if is_wanted else None for entry in entries]
+            if not condition(writer):
+                return [None] * len(entries)
+            run_ids = []
+            for entry in entries:
+                run_ids.append(run_id := enter(writer, entry, at))
+                if entry.run is not None and run_id is not None and entry.verdict.cancel_live:
+                    # With the moment, so that the next daemon goes on with it if this one dies before they are asked.
+                    for other in doomed[entry.run.flow]:
+                        writer.note(other, State.CANCELLING, _OVERTAKEN, at)
+                    doomed[entry.run.flow].append(run_id)
+            return run_ids
 
         def done(answer: list[int | None] | BaseException) -> None:
             if isinstance(answer, BaseException):
@@ -195,10 +211,15 @@ class Timekeeper:
 
         self._recording.submit(work, done)
 
+    def _doomed(self, flow: str) -> list[int]:
+        """Return the keys of the runs that end when the next moment of *flow* comes, and overlap is cancel."""
+        return [active.id for active in self._dispatcher.active_of(flow) if active.id and not active.gives_way]
+
     def _cancel_others(self, run: ActiveRun) -> None:
         for active in self._dispatcher.active_of(run.flow):
             if not active.gives_way:
-                self._dispatcher.cancel(active.uid, "its next moment came, and overlap is cancel")
+                with suppress(HistoryError):  # it is closing: the next daemon finds that they are to be cancelled
+                    self._dispatcher.cancel(active.uid, _OVERTAKEN)
 
 
 def _are_timely(moments: Iterable[DueMoment], now: datetime, jitter: float) -> bool:

@@ -3,10 +3,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tidemill.dispatcher.runs import ActiveRun
+from tidemill.domain.errors import HistoryError
 from tidemill.domain.manifests import FlowManifest
 from tidemill.domain.outcomes import Outcome
 from tidemill.domain.schedules import every
 from tidemill.scheduler.moments import DueMoment
+from tidemill.service import timekeeping as module
 from tidemill.service.roster import KnownFlow, Roster
 from tidemill.service.timekeeping import Timekeeper
 
@@ -23,6 +25,9 @@ class FakeDispatcher:
 
     def live_of(self, flow):
         return []
+
+    def active_of(self, flow):
+        return self.live_of(flow)
 
     def waiting_of(self, flow):
         return len(self.admitted)
@@ -50,6 +55,7 @@ class FakeRecording:
         self.is_seen = False
 
     def submit(self, work, done):
+        self.work = work
         self.done = lambda runs: done([None if self.is_seen else 7] * runs)
 
 
@@ -127,6 +133,53 @@ def test_what_is_made_up_for_heeds_a_run_that_is_still_going(keeper, monkeypatch
     assert ended == []
     made._recording.done(4)
     assert ended == cancelled
+
+
+class NotedWriter:
+    """Knows the runs that were noted, and gives new ones the keys from 7 on."""
+
+    def __init__(self):
+        self.noted = []
+        self.entered = 6
+
+    def enter(self, entry, at):
+        self.entered += 1
+        return self.entered
+
+    def note(self, run_id, state, note, at):
+        self.noted.append((run_id, str(state), note))
+
+
+def test_whom_a_moment_cancels_is_written_with_it_so_that_no_crash_forgets_it(keeper, monkeypatch):
+    made = keeper(every(seconds=10, jitter=60), overlap="cancel")
+    old, past = ActiveRun("old", "f", id=1), ActiveRun("past", "f", id=2, trigger="backfill")
+    unrecorded = ActiveRun("new", "f")
+    monkeypatch.setattr(made._dispatcher, "live_of", lambda flow: [old])
+    monkeypatch.setattr(made._dispatcher, "active_of", lambda flow: [old, past, unrecorded])
+    monkeypatch.setattr(module, "enter", lambda writer, entry, at: writer.enter(entry, at))
+    writer = NotedWriter()
+
+    made.due([DueMoment(1, ago(40)), DueMoment(1, ago(30))])
+    run_ids = made._recording.work(writer)
+
+    why = "its next moment came, and overlap is cancel"
+    assert run_ids == [7, 8]
+    assert writer.noted == [(run_id, "cancelling", why) for run_id in (1, 1, 7)]
+
+
+def test_at_the_end_the_next_daemon_is_left_to_cancel_them(keeper, monkeypatch):
+    def cancel(uid, reason):
+        raise HistoryError("the history is closing; nothing more is recorded")
+
+    made = keeper(every(seconds=10, anchor=NOW), overlap="cancel")
+    monkeypatch.setattr(made._dispatcher, "live_of", lambda flow: [ActiveRun("old", "f", id=1)])
+    monkeypatch.setattr(made._dispatcher, "cancel", cancel, raising=False)
+
+    made.due([DueMoment(1, NOW)])
+    made._recording.done(1)
+
+    (run,) = made._dispatcher.admitted
+    assert run.id == 7
 
 
 def test_a_moment_that_has_its_run_already_cancels_nothing(keeper, monkeypatch):
