@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Final
 
 from tidemill.engine.lookout import Lookout
-from tidemill.engine.waits import wait_watchfully
+from tidemill.engine.waits import at_a_stretch
 from tidemill.limits.here import HELD
 from tidemill.limits.turns import Turn
 
@@ -209,7 +209,7 @@ class Pool:
     def _wait(self, wait: float | None) -> None:
         """Wait until there may be something to do, on the lookout where calls wait for others to get on."""
         if not self._ready or self._is_watched:
-            wait_watchfully(self._changed.wait, wait)
+            self._changed.wait(at_a_stretch(wait))
         else:
             self._watch(wait)
 

@@ -15,12 +15,20 @@ LONGEST: Final = 1.0
 """Seconds after which a signal is noticed at the latest."""
 
 
+def at_a_stretch(seconds: float | None) -> float | None:
+    """Return how long of *seconds*, None for ever, the calling thread may wait before it looks up."""
+    if threading.get_ident() != threading.main_thread().ident:
+        return seconds
+    return LONGEST if seconds is None else min(seconds, LONGEST)
+
+
 def wait_watchfully(
     wait: Callable[[float | None], Any], seconds: float | None, clock: Callable[[], float] = time.monotonic
 ) -> Any:
     """Call *wait*, which returns something true unless the time it is given passes, and return what it returned.
 
-    *seconds* are the whole time, None for ever.
+    *seconds* are the whole time, None for ever. Each call of *wait* has to look whether what it waits for is there
+    already: a bare condition may have been notified just as its time passed, and forgets it.
     """
     if threading.get_ident() != threading.main_thread().ident:
         return wait(seconds)

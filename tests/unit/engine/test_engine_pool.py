@@ -214,3 +214,16 @@ def test_calls_are_carried_out_whenever_they_come():
         pool.put([done.release])
         assert done.acquire(timeout=10)
     pool.close()
+
+
+def test_who_was_called_just_as_its_patience_ended_looks_whether_it_is_done(monkeypatch):
+    pool, waits = Pool(1), []
+
+    def wait(seconds):
+        waits.append(seconds)
+        return False
+
+    monkeypatch.setattr(pool._changed, "wait", wait)
+    pool.work([], lambda: len(waits) == 1)
+
+    assert len(waits) == 1

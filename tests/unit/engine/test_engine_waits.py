@@ -1,6 +1,6 @@
 import threading
 
-from tidemill.engine.waits import FIRST, LONGEST, wait_watchfully
+from tidemill.engine.waits import FIRST, LONGEST, at_a_stretch, wait_watchfully
 
 
 class Waiting:
@@ -39,6 +39,16 @@ def test_a_wait_takes_its_time_and_no_more():
     assert abs(waiting.now - 3.0) < 1e-9
     assert not wait_watchfully(waiting.wait, 0.0, waiting.clock)
     assert abs(waiting.now - 3.0) < 1e-9
+
+
+def test_the_main_thread_alone_looks_up_in_time():
+    stretches = []
+    thread = threading.Thread(target=lambda: stretches.extend([at_a_stretch(60.0), at_a_stretch(None)]))
+    thread.start()
+    thread.join()
+
+    assert stretches == [60.0, None]
+    assert [at_a_stretch(seconds) for seconds in (0.5, 60.0, None)] == [0.5, LONGEST, LONGEST]
 
 
 def test_other_threads_wait_at_a_stretch():
