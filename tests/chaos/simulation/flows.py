@@ -28,6 +28,7 @@ def draw_flow(rng, name):
     return FlowManifest(
         name,
         "function",
+        takes_any=True,
         schedules=tuple({spec.key(): spec for spec in schedules}.values()),
         catchup=rng.choice(("latest", "all", "none")),
         grace=rng.choice((None, None, None, 2, 60, 600)),

@@ -123,12 +123,16 @@ class SimLoop:
         return task
 
     def run_in_executor(self, _executor, act):
+        """Do in a later turn what a thread would, so that others come in between."""
         future = self.create_future()
+        self.call_soon(self._execute, act, future)
+        return future
+
+    def _execute(self, act, future):
         try:
             future.set_result(act())
         except Exception as error:
             future.set_exception(error)
-        return future
 
     def run_one(self):
         """Run the next callback; tell whether there was one."""

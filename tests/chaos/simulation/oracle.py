@@ -22,22 +22,24 @@ def judge(world):
     """Raise Violation with the first promise that does not hold."""
     with closing(sqlite3.connect(f"file:{world.paths.database}?mode=ro", uri=True)) as history:
         _sound(history)
-        _must(not world.opened, f"the history was opened by hand: {world.opened[:3]}")
+        must(not world.opened, f"the history was opened by hand: {world.opened[:3]}")
         _ledger(world, history)
         _runs(world, history)
+        world.backfills.judge(history)
         _nothing_left(world.life)
 
 
-def _must(holds, text):
+def must(holds, text):
+    """Raise Violation with *text* unless it *holds*."""
     if not holds:
         raise Violation(text)
 
 
 def _sound(history):
     answer = history.execute("PRAGMA integrity_check").fetchall()
-    _must(answer == [("ok",)], f"I8: {answer[:3]}")
+    must(answer == [("ok",)], f"I8: {answer[:3]}")
     strays = history.execute("PRAGMA foreign_key_check").fetchall()
-    _must(not strays, f"I8: foreign keys: {strays[:3]}")
+    must(not strays, f"I8: foreign keys: {strays[:3]}")
 
 
 def _ledger(world, history):
@@ -48,7 +50,7 @@ def _ledger(world, history):
         " ORDER BY schedule_id, moment"
     ):
         rows[schedule_id].append((moment, until or moment, count, outcome, run_id, into, decided))
-        _must((run_id is not None) == (outcome in ("ran", "late")), f"I3: {outcome} with run {run_id}")
+        must((run_id is not None) == (outcome in ("ran", "late")), f"I3: {outcome} with run {run_id}")
     for schedule_id, (text, epochs) in world.epochs.items():
         spec = json.loads(text)
         found, at_moments = _spread(schedule_id, spec, rows[schedule_id])
@@ -56,31 +58,31 @@ def _ledger(world, history):
         for low, high in promised(epochs, world.looks, world.hours, int(spec["jitter"] * 1_000_000)):
             expected = moments(spec["kind"], spec["expression"], low, high)
             missing = [moment for moment in expected if moment not in found]
-            _must(
+            must(
                 not missing,
                 f"I3: schedule {schedule_id} ({spec['expression']}) has no row for {missing[:5]}"
                 f" of ({low}, {high}], {len(missing)} in all",
             )
         for moment, until, _, outcome, run_id, _, decided in rows[schedule_id]:
             look = None if run_id is not None else world.looks.contradiction(until, decided)
-            _must(
+            must(
                 look is None,
                 f"I3: {outcome} stands for moments from {moment} to {until}, decided at {decided}, of schedule"
                 f" {schedule_id}, and stood there when a daemon looked at {look}",
             )
         for moment, (outcome, into) in at_moments.items():
             if outcome == "coalesced":
-                _must(into in found, f"I3: {moment} was coalesced into {into}, which has no row")
+                must(into in found, f"I3: {moment} was coalesced into {into}, which has no row")
     twice = history.execute(
         "SELECT schedule_id, scheduled_for, COUNT(*) FROM runs WHERE trigger = 'schedule'"
         " GROUP BY 1, 2 HAVING COUNT(*) > 1"
     ).fetchall()
-    _must(not twice, f"I3: several runs for one moment: {twice[:3]}")
+    must(not twice, f"I3: several runs for one moment: {twice[:3]}")
     alone = history.execute(
         "SELECT uid FROM runs r WHERE trigger = 'schedule' AND NOT EXISTS (SELECT 1 FROM occurrences o"
         " WHERE o.run_id = r.id AND o.moment = r.scheduled_for AND o.schedule_id = r.schedule_id)"
     ).fetchall()
-    _must(not alone, f"I3: runs without their moment: {alone[:3]}")
+    must(not alone, f"I3: runs without their moment: {alone[:3]}")
 
 
 def _spread(schedule_id, spec, rows):
@@ -88,12 +90,12 @@ def _spread(schedule_id, spec, rows):
     found, single = set(), {}
     for moment, until, count, outcome, _, into, _ in rows:
         covered = list(moments(spec["kind"], spec["expression"], moment - 1, until))
-        _must(
+        must(
             covered and covered[0] == moment, f"I3: schedule {schedule_id} has a row for {moment}, when it is not due"
         )
-        _must(covered[-1] == until, f"I3: schedule {schedule_id} has a range to {until}, when it is not due")
-        _must(min(len(covered), 10_000) == count, f"I3: a range of {len(covered)} moments counts {count}")
-        _must(found.isdisjoint(covered), f"I3: schedule {schedule_id} has two rows for a moment in {moment}..{until}")
+        must(covered[-1] == until, f"I3: schedule {schedule_id} has a range to {until}, when it is not due")
+        must(min(len(covered), 10_000) == count, f"I3: a range of {len(covered)} moments counts {count}")
+        must(found.isdisjoint(covered), f"I3: schedule {schedule_id} has two rows for a moment in {moment}..{until}")
         found.update(covered)
         single[moment] = (outcome, into)
         single[until] = (outcome, into)
@@ -106,36 +108,36 @@ def _runs(world, history):
         "SELECT id, uid, state, started_at, finished_at, error, journal_offset, trigger FROM runs"
     ).fetchall()
     uids = {row[1] for row in runs}
-    _must(world.acked_runs <= uids, f"I1: acknowledged runs are lost: {world.acked_runs - uids}")
-    _must(world.acked_cancels.keys() <= uids, "I1: acknowledged cancels of lost runs")
+    must(world.acked_runs <= uids, f"I1: acknowledged runs are lost: {world.acked_runs - uids}")
+    must(world.acked_cancels.keys() <= uids, "I1: acknowledged cancels of lost runs")
     cancelling = {row[0] for row in history.execute("SELECT run_id FROM run_events WHERE state = 'cancelling'")}
     for run_id, uid, state, _, finished, error, offset, _trigger in runs:
         world.stats[f"runs {state}"] += 1
-        _must(state in TERMINAL and finished is not None, f"I2: the run {uid} is {state}")
+        must(state in TERMINAL and finished is not None, f"I2: the run {uid} is {state}")
         truth = world.machine.truths.get(uid)
         cause = json.loads(error)[0:2] if error else None
         if truth is None or not truth.processes:
-            _must(state in ("cancelled", "crashed"), f"I11: the run {uid} is {state}, and nobody executed it")
+            must(state in ("cancelled", "crashed"), f"I11: the run {uid} is {state}, and nobody executed it")
             if state == "crashed":
                 world.stats[f"never executed: {cause[1][:60]}"] += 1
-            _must(uid not in world.acked_cancels or state == "cancelled", f"I1: {uid} was cancelled and is {state}")
+            must(uid not in world.acked_cancels or state == "cancelled", f"I1: {uid} was cancelled and is {state}")
             continue
         if truth.ended is not None:
-            _must(
+            must(
                 state == truth.ended, f"I11: the run {uid} ended {truth.ended}, and the history says {state}: {cause}"
             )
         elif uid in world.acked_cancels or run_id in cancelling:
-            _must(state == "cancelled", f"I1: the run {uid} was cancelled and died, and the history says {state}")
+            must(state == "cancelled", f"I1: the run {uid} was cancelled and died, and the history says {state}")
         else:
-            _must(state == "crashed", f"I11: the run {uid} died, and the history says {state}: {cause}")
+            must(state == "crashed", f"I11: the run {uid} died, and the history says {state}: {cause}")
             if truth.reaped:
                 said = f"code {truth.status}" if truth.status >= 0 else f"signal {-truth.status}"
-                _must(
+                must(
                     said in cause[1] or "reboot" in cause[1], f"I12: {uid} died of {said}, and the history says {cause}"
                 )
         _tasks(history, run_id, uid, state, truth)
         size = sum(len(encode(event)) for event in truth.events)
-        _must(offset == size, f"I9: the journal of {uid} has {size} bytes, and {offset} are recorded")
+        must(offset == size, f"I9: the journal of {uid} has {size} bytes, and {offset} are recorded")
 
 
 def _tasks(history, run_id, uid, state, truth):
@@ -156,11 +158,11 @@ def _tasks(history, run_id, uid, state, truth):
         row[0]: row[1:]
         for row in history.execute("SELECT idx, state, attempts FROM task_runs WHERE run_id = ?", (run_id,))
     }
-    _must(rows == expected, f"I11: the tasks of {uid} are {expected}, and the history says {rows}")
+    must(rows == expected, f"I11: the tasks of {uid} are {expected}, and the history says {rows}")
     found = set(history.execute("SELECT idx, attempt FROM attempts WHERE run_id = ?", (run_id,)))
-    _must(found == retries, f"I5: failed attempts of {uid} are {retries}, and the history says {found}")
+    must(found == retries, f"I5: failed attempts of {uid} are {retries}, and the history says {found}")
     kept = dict(history.execute("SELECT idx, value FROM results WHERE run_id = ? AND idx >= 0", (run_id,)))
-    _must(kept == values, f"I10: the results of {uid} are {values}, and the history says {kept}")
+    must(kept == values, f"I10: the results of {uid} are {values}, and the history says {kept}")
 
 
 def _nothing_left(life):
@@ -173,5 +175,5 @@ def _nothing_left(life):
         "works": list(life.recorder._queue),
     }  # fmt: skip
     held = {name: what for name, what in left.items() if what}
-    _must(not held, f"I14: still held: {held}")
-    _must(life.recorder.problem is None, f"I14: {life.recorder.problem}")
+    must(not held, f"I14: still held: {held}")
+    must(life.recorder.problem is None, f"I14: {life.recorder.problem}")

@@ -14,6 +14,7 @@ from tidemill.domain.identifiers import ALPHABET
 from tidemill.scheduler import clock as ticking
 from tidemill.service import daemon as serving
 from tidemill.service import enrolment, launching, processes, recording, recovery, timekeeping, watching
+from tidemill.service.handlers import backfill
 
 
 class Hours:
@@ -107,6 +108,7 @@ def physics(world):
         (dispatching, "time", hours),
         (serving, "datetime", Today),
         (serving, "new_run_id", new_run_id),
+        (backfill, "datetime", Today),
         (timekeeping, "new_run_id", new_run_id),
         (launching, "ensure", world.ensure_forkserver),
         (launching, "reap", lambda pid: None),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+from chaos.simulation.backfills import Backfills
 from chaos.simulation.faults import COMMIT_POINTS, IO_ERRORS, OTHER_POINTS, Crash, Disk, Nemesis, copy_history
 from chaos.simulation.flows import SECOND, draw_flow, file_of, limit_of
 from chaos.simulation.life import Life
@@ -60,6 +61,8 @@ class World:
         self.acked_runs = set()
         self.seen_runs = set()
         self.acked_cancels = {}
+        self.asked_cancels = set()
+        self.backfills = Backfills(self)
         self.paused = {}
         self.pausing = set()
         self.roots = {}
@@ -177,6 +180,7 @@ class World:
             if connection.execute("SELECT 1 FROM runs WHERE uid = ?", (uid,)).fetchone() is None:
                 raise Violation(f"I1: the acknowledged run {uid} is lost")
         self.seen_runs |= self.acked_runs
+        self.backfills.forsake()
         found = dict(connection.execute("SELECT name, paused_at IS NOT NULL FROM flows"))
         for name, paused in self.paused.items():
             if name not in self.pausing and bool(found.get(name)) != paused:
@@ -354,7 +358,7 @@ class World:
                 if not life.loop.run_one():
                     break
         elif luck < 0.58:
-            life.turn_recorder()
+            self._turn_recorder()
         elif luck < 0.66:
             life.listen()
         elif luck < 0.86:
@@ -369,12 +373,19 @@ class World:
         if isinstance(life.is_broken, Exception):
             raise life.is_broken
 
+    def _turn_recorder(self):
+        """Let the recorder do what it has to, and look at what it has recorded."""
+        has_turned = self.life.turn_recorder()
+        if has_turned:
+            self.backfills.note()
+        return has_turned
+
     def _pump(self):
         """Let everything happen that can without time."""
         life = self.life
         is_busy = True
         while is_busy:
-            is_busy = life.turn_recorder()
+            is_busy = self._turn_recorder()
             while life.loop.run_one():
                 is_busy = True
             is_busy |= life.listen()
@@ -396,8 +407,11 @@ class World:
 
     def _command(self):
         rng, life = self.rng, self.life
-        luck = rng.random()
         flow = rng.choice(sorted(self.files)) if self.files else None
+        if flow and rng.random() < 0.15:
+            self.backfills.ask(flow)
+            return
+        luck = rng.random()
         if luck < 0.3 and flow:
             life.ask("run", {"flow": flow, "force": True}, self._answered_run)
         elif luck < 0.45 and flow:
@@ -409,6 +423,7 @@ class World:
             active = [run.uid for run in life.dispatcher._runs.values() if run.id]
             if active:
                 uid = rng.choice(sorted(active))
+                self.asked_cancels.add(uid)
                 life.ask("cancel", {"run": uid}, lambda answer: self._answered_cancel(uid, answer))
         elif luck < 0.85:
             rows = self.query(
