@@ -90,9 +90,7 @@ def _spread(schedule_id, spec, rows):
     found, single = set(), {}
     for moment, until, count, outcome, _, into, _ in rows:
         covered = list(moments(spec["kind"], spec["expression"], moment - 1, until))
-        must(
-            covered and covered[0] == moment, f"I3: schedule {schedule_id} has a row for {moment}, when it is not due"
-        )
+        must(covered and covered[0] == moment, f"I3: schedule {schedule_id} has a row for {moment}, when it is not due")
         must(covered[-1] == until, f"I3: schedule {schedule_id} has a range to {until}, when it is not due")
         must(min(len(covered), 10_000) == count, f"I3: a range of {len(covered)} moments counts {count}")
         must(found.isdisjoint(covered), f"I3: schedule {schedule_id} has two rows for a moment in {moment}..{until}")
@@ -123,9 +121,7 @@ def _runs(world, history):
             must(uid not in world.acked_cancels or state == "cancelled", f"I1: {uid} was cancelled and is {state}")
             continue
         if truth.ended is not None:
-            must(
-                state == truth.ended, f"I11: the run {uid} ended {truth.ended}, and the history says {state}: {cause}"
-            )
+            must(state == truth.ended, f"I11: the run {uid} ended {truth.ended}, and the history says {state}: {cause}")
         elif uid in world.acked_cancels or run_id in cancelling:
             must(state == "cancelled", f"I1: the run {uid} was cancelled and died, and the history says {state}")
         else:
