@@ -1,16 +1,23 @@
 """Which moments a backfill makes runs for."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
+from tidemill.control.requests import Request
+from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.errors import ParameterError, Refused
+from tidemill.domain.identifiers import new_run_id
 from tidemill.domain.manifests import FlowManifest, ParameterManifest
 from tidemill.domain.schedules import cron, every
 from tidemill.domain.specs import ScheduleSpec
 from tidemill.domain.times import to_micros
 from tidemill.history.backfill_writing import MadeRun
+from tidemill.history.database import open_database
+from tidemill.history.pen import Pen
 from tidemill.service.backfilling import MOST_RUNS, Choice, Wish, choose, moments_of, refusal
+from tidemill.service.handlers import backfill as handler
 from tidemill.service.roster import KnownFlow
 
 DAY = 86_400_000_000
@@ -136,3 +143,42 @@ def test_its_own_runs_do_not_hinder_it_when_the_answer_of_a_commit_was_lost():
 def test_many_runs_need_a_second_word(count, limit, sure, told):
     found = refusal(wish(limit=limit), Choice(((LOW, 1),) * count, {}), is_sure=sure)
     assert (found is None) if told is None else (told in found)
+
+
+def test_a_commit_whose_answer_was_lost_is_done_again_later_with_the_same_runs(tmp_path, monkeypatch):
+    pen = Pen(open_database(tmp_path / "history.db"))
+    spec, flow = every(hours=12, anchor=datetime(2026, 1, 1, tzinfo=UTC)), wish().flow
+    with pen.transaction() as writer:
+        schedule_id = writer.sync_schedules("nightly", [spec], LOW + 10 * DAY)[0].id
+    flow.schedules[schedule_id] = spec
+    hours = iter(range(9))
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 5, 1, next(hours), tzinfo=tz)
+
+    class Twice:
+        def flow(self, name):
+            return flow
+
+        def new_run(self, flow, parameters, trigger):
+            return ActiveRun(new_run_id(), "nightly", trigger=trigger)
+
+        async def record_all(self, write):
+            for _ in range(2):
+                with pen.transaction() as writer:
+                    self.made = [run.uid for run, _ in write(writer)]
+
+    async def tell(message):
+        pass
+
+    monkeypatch.setattr(handler, "datetime", Later)
+    daemon, args = Twice(), {"flow": "nightly", "low": LOW, "high": LOW + DAY}
+    told = asyncio.run(handler.answer(daemon, Request("backfill", args, 0, tell)))
+
+    assert [run[0] for run in told["runs"]] == daemon.made
+    with pen.transaction() as writer:
+        assert [uid for (uid,) in writer.rows("SELECT uid FROM runs ORDER BY id")] == daemon.made
+    assert len(daemon.made) == 2
+    pen.close()

@@ -42,15 +42,15 @@ async def answer(daemon: Daemon, request: Request) -> Message:
         return _told(wish, await daemon.ask(lambda writer: choose(writer, wish, moments)), {})
     runs: dict[Due, ActiveRun] = {}
     decided: list[Choice] = []
+    at = to_micros(datetime.now(UTC))
 
     def write(writer: Writer) -> list[tuple[ActiveRun, int]]:
-        # Done again where the answer of a commit was lost: then its own runs are there already, under the same ids.
+        # Done again where the answer of a commit was lost: its own runs are there then, with the same ids and time.
         choice = choose(writer, wish, moments, own=(run.uid for run in runs.values()))
         decided[:] = [choice]
         if refusal(wish, choice, is_sure=is_sure):
             return []
         runs.update((due, _new_run(daemon, wish, due)) for due in choice.chosen if due not in runs)
-        at = to_micros(datetime.now(UTC))
         made = [runs[due] for due in choice.chosen]
         return [(run, writer.add_run(new_run_record(run, flow.version, at, run.schedule_id))) for run in made]
 
