@@ -73,7 +73,8 @@ class Recording:
         end = Writer.end_run if ending.state is State.CANCELLED and run.process is None else end_without_hooks
 
         def work(writer: Writer) -> State:
-            return end(writer, run_id, ending.state, ending.error, at)
+            state, error = _heed_cancel(writer, run.uid, ending)
+            return end(writer, run_id, state, error, at)
 
         def settled(answer: State | BaseException) -> None:
             if isinstance(answer, BaseException):
@@ -87,6 +88,13 @@ class Recording:
         """Record a passing state of the run, or a mere remark."""
         run_id, at = run.id, time.time_ns() // 1000
         self.submit(lambda writer: writer.note(run_id, state, note, at))
+
+
+def _heed_cancel(writer: Writer, uid: str, ending: Ending) -> Ending:
+    """Return the end of a run, which is cancelled where it died between its cancel's commit and being asked."""
+    if ending.state is State.CRASHED and writer.load_run(uid).state is State.CANCELLING:
+        return Ending(State.CANCELLED, None)
+    return ending
 
 
 def new_run_record(run: ActiveRun, version: str | None, queued_at: int, schedule_id: int | None = None) -> NewRun:
