@@ -49,9 +49,10 @@ class Backfills:
         self._open = []
         self._noted = 0
 
-    def ask(self, flow):
+    def ask(self):
         """Ask for a small stretch of the past, or for the end of what was asked before."""
-        rng = self._world.rng
+        rng, files = self._world.rng, self._world.files
+        flow = rng.choice([name for name in sorted(files) if files[name].flows[0].schedules] or sorted(files))
         low, high = self._stretch(flow)
         if rng.random() < 0.2:
             self._ask_cancel(flow, *((low, high) if rng.random() < 0.5 else (None, None)))
@@ -64,7 +65,7 @@ class Backfills:
         now, known = world.micros(), world.query(_NEWEST, (flow,))
         begin = rng.choice(known)[0] if known and rng.random() < 0.8 else now
         low = min(begin, now - SECOND) - rng.choice((0, 0, 1, 60, 600)) * SECOND
-        return low, min(now, low + rng.choice((1, 30, 60, 600, 3600)) * SECOND)
+        return low, max(low + 1, min(now, begin + rng.choice((1, 30, 60, 600)) * SECOND))
 
     def _ask(self, flow, low, high):
         world, rng = self._world, self._world.rng

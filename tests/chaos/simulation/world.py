@@ -408,8 +408,8 @@ class World:
     def _command(self):
         rng, life = self.rng, self.life
         flow = rng.choice(sorted(self.files)) if self.files else None
-        if flow and rng.random() < 0.15:
-            self.backfills.ask(flow)
+        if flow and rng.random() < 0.2:
+            self.backfills.ask()
             return
         luck = rng.random()
         if luck < 0.3 and flow:
