@@ -73,7 +73,7 @@ class Recording:
         end = Writer.end_run if ending.state is State.CANCELLED and run.process is None else end_without_hooks
 
         def work(writer: Writer) -> State:
-            state, error = _heed_cancel(writer, run.uid, ending)
+            state, error = _heed_cancel(writer, run, ending)
             return end(writer, run_id, state, error, at)
 
         def settled(answer: State | BaseException) -> None:
@@ -90,9 +90,10 @@ class Recording:
         self.submit(lambda writer: writer.note(run_id, state, note, at))
 
 
-def _heed_cancel(writer: Writer, uid: str, ending: Ending) -> Ending:
+def _heed_cancel(writer: Writer, run: ActiveRun, ending: Ending) -> Ending:
     """Return the end of a run, which is cancelled where it died between its cancel's commit and being asked."""
-    if ending.state is State.CRASHED and writer.load_run(uid).state is State.CANCELLING:
+    has_died = run.process is not None and ending.state is State.CRASHED
+    if has_died and writer.load_run(run.uid).state is State.CANCELLING:
         return Ending(State.CANCELLED, None)
     return ending
 
