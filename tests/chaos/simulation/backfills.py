@@ -117,6 +117,17 @@ class Backfills:
             if state in ("cancelling", "cancelled"):
                 world.acked_cancels.setdefault(uid, state)
 
+    def ordered(self, order):
+        """Look whether a run that is to start now should have given way."""
+        dispatcher = self._world.life.dispatcher
+        run = dispatcher.find(order.run)
+        if run is not None and run.trigger == "backfill":
+            first = [
+                other.uid for other in dispatcher.active_of(run.flow)
+                if other.trigger != "backfill" and not other.launched and other.priority >= run.priority
+            ]  # fmt: skip
+            must(not first, f"I6: the backfill's run {run.uid} starts before {sorted(first)}")
+
     def note(self):
         """Look at runs that were just recorded: whether there had been others for their moments."""
         if not self._open:

@@ -1,5 +1,6 @@
 """Faults seeded into the product on purpose: each has to be noticed, or the judgement is worth nothing."""
 
+import asyncio
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -8,6 +9,7 @@ from chaos.simulation.faults import MortalPen
 from tidemill.dispatcher import dispatcher
 from tidemill.dispatcher.dispatcher import Dispatcher
 from tidemill.dispatcher.queue import PendingQueue
+from tidemill.dispatcher.runs import ActiveRun
 from tidemill.domain.states import State
 from tidemill.history import ingest as ingesting
 from tidemill.history import schedule_writing, taking_back, turns
@@ -20,7 +22,9 @@ from tidemill.history.run_writing import RunWriting
 from tidemill.history.writing import Writer
 from tidemill.journal.reader import JournalReader
 from tidemill.scheduler.clock import Clock
-from tidemill.service import entering, recovery, setting_right
+from tidemill.service import entering, recording, recovery, setting_right
+from tidemill.service.daemon import Daemon
+from tidemill.service.handlers import backfill
 from tidemill.service.recording import Recording
 from tidemill.service.recovery import Recovery
 from tidemill.service.roster import Roster
@@ -212,13 +216,19 @@ def after_one_error_nothing_is_tried_again():
 
 @contextmanager
 def a_cancel_is_forgotten_by_the_next_daemon():
+    forgotten = set()
+
     def active(stored, finished):
         run = made(stored, finished)
         run.cancelled = False
+        forgotten.add(run.uid)
         return run
 
-    made = recovery._active
-    with patch.object(recovery, "_active", active):
+    def heed(writer, run, ending):
+        return ending if run.uid in forgotten else heed_cancel(writer, run, ending)
+
+    made, heed_cancel = recovery._active, recording._heed_cancel
+    with patch.object(recovery, "_active", active), patch.object(recording, "_heed_cancel", heed):
         yield
 
 
@@ -344,37 +354,80 @@ def the_history_is_opened_by_hand():
         yield
 
 
+@contextmanager
+def a_backfill_does_not_know_its_own_runs():
+    choose = backfill.choose
+
+    def strange(writer, wish, moments, own=()):
+        return choose(writer, wish, moments)
+
+    with patch.object(backfill, "choose", strange):
+        yield
+
+
+@contextmanager
+def a_backfill_answers_before_its_commit():
+    async def record_all(self, write):
+        answered = asyncio.get_running_loop().create_future()
+
+        def hasty(writer):
+            made = write(writer)
+            if not answered.done():
+                self._recording._inbox.put(answered.set_result, None)
+            return made
+
+        def admit(made):
+            for run, run_id in made if isinstance(made, list) else ():
+                self.dispatcher.admit(run)
+                self.dispatcher.recorded(run, run_id)
+
+        self._recording.submit(hasty, admit)
+        await answered
+
+    with patch.object(Daemon, "record_all", record_all):
+        yield
+
+
+@contextmanager
+def a_backfill_is_cancelled_by_the_next_moment():
+    with patch.object(ActiveRun, "gives_way", False):
+        yield
+
+
 # Each with the first world that notices it; the search begins there.
 BUGS = {
-    launched_before_it_is_recorded: 9,
-    a_moment_may_have_two_runs: 8,
-    acknowledged_before_the_commit: 8,
+    launched_before_it_is_recorded: 10,
+    a_moment_may_have_two_runs: 10,
+    acknowledged_before_the_commit: 14,
     the_ledger_is_not_in_the_transaction_of_its_run: 2,
     the_offset_is_not_moved_with_the_rows: 1,
     a_torn_line_is_passed_over: 1,
-    recovery_starts_what_lives: 1,
+    recovery_starts_what_lives: 2,
     a_dead_run_is_forgotten: 1,
     a_slot_is_not_given_back: 1,
     a_parked_run_is_not_let_out: 4,
-    a_retry_executes_everything: 10,
+    a_retry_executes_everything: 17,
     a_late_line_overwrites_the_end: 1,
     what_follows_is_counted_from_now: 1,
-    a_leap_of_the_clock_is_not_caught_up: 19,
+    a_leap_of_the_clock_is_not_caught_up: 35,
     a_failed_commit_loses_its_works: 1,
-    journals_stay_ahead_of_a_failed_commit: 26,
+    journals_stay_ahead_of_a_failed_commit: 27,
     after_one_error_nothing_is_tried_again: 1,
     a_cancel_is_forgotten_by_the_next_daemon: 1,
-    attempts_are_counted_anew_by_the_next_daemon: 1,
-    a_run_that_is_silent_for_a_second_is_called_dead: 5,
+    attempts_are_counted_anew_by_the_next_daemon: 5,
+    a_run_that_is_silent_for_a_second_is_called_dead: 8,
     a_new_version_of_a_flow_is_not_paused: 1,
     a_range_is_refused_whole: 23,
     a_cursor_ahead_of_the_clock_stays_there: 1,
     what_was_decided_in_a_wrong_time_stands: 1,
-    a_schedule_is_taken_away_in_silence: 1,
-    a_cancelled_run_is_started_by_the_next_daemon: 24,
+    a_schedule_is_taken_away_in_silence: 4,
+    a_cancelled_run_is_started_by_the_next_daemon: 43,
     the_history_is_opened_by_hand: 1,
     a_pause_is_kept_in_memory: 1,
     a_flows_limit_is_not_looked_at: 4,
     a_crash_is_called_a_failure: 1,
-    a_turn_is_believed_before_it_is_committed: 14,
+    a_turn_is_believed_before_it_is_committed: 17,
+    a_backfill_does_not_know_its_own_runs: 8,
+    a_backfill_answers_before_its_commit: 16,
+    a_backfill_is_cancelled_by_the_next_moment: 4,
 }

@@ -191,6 +191,7 @@ class Client:
         if self.gone:
             raise ForkserverError("the fork server is gone: simulated")
         world = self.server.machine.world
+        world.backfills.ordered(order)
         world.nemesis.at("order before")
         self.server.orders.append((self, order))
         world.nemesis.at("order after")

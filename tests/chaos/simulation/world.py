@@ -410,6 +410,7 @@ class World:
         flow = rng.choice(sorted(self.files)) if self.files else None
         if flow and rng.random() < 0.2:
             self.backfills.ask()
+            self._aim()
             return
         luck = rng.random()
         if luck < 0.3 and flow:
@@ -433,6 +434,14 @@ class World:
                 life.ask("retry", {"run": rng.choice(rows)[0]}, self._answered_run)
         elif not life.enrolment.pending:
             self._edit()
+
+    def _aim(self):
+        """Let what was just asked be recorded in trouble, now and then: whole lives go by without such a thing."""
+        luck = self.rng.random()
+        if luck < 0.3:
+            self._fail_disk()
+        elif luck < 0.6 and self.nemesis.armed:
+            self.nemesis.arm(self.rng.choice(COMMIT_POINTS), 1)
 
     def _answered_run(self, answer):
         if isinstance(answer, dict):
