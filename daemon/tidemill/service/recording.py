@@ -92,7 +92,7 @@ class Recording:
 
 def _heed_cancel(writer: Writer, run: ActiveRun, ending: Ending) -> Ending:
     """Return the end of a run, which is cancelled where it died between its cancel's commit and being asked."""
-    has_died = run.process is not None and ending.state is State.CRASHED
+    has_died = ending.state is State.CRASHED and ending.error is not None and ending.error.type == "Crashed"
     if has_died and writer.load_run(run.uid).state is State.CANCELLING:
         return Ending(State.CANCELLED, None)
     return ending
