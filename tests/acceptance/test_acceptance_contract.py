@@ -174,9 +174,9 @@ def test_every_moment_of_a_night_without_a_daemon_is_explained(daemon):
     begun = datetime.now(UTC)
     daemon.kill()
     time.sleep(4.2)
-    ended = datetime.now(UTC)
     assert "will be judged when it starts" in daemon.cli("why", "never").stdout
     daemon.start()
+    ended = datetime.now(UTC)
     daemon.until(lambda: daemon.json("why", "never")["outcome"] == "ran", "moments come due again")
 
     # The moments in the middle of the night, and the last, which the new daemon made up for or not.

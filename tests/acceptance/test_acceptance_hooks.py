@@ -77,7 +77,8 @@ def test_a_crashed_run_has_its_hooks_called_with_flow_run_and_state(daemon):
 
 
 def test_they_are_called_once_though_the_daemon_is_killed_in_between(daemon):
-    daemon.drop("dying.py", DYING.format(slow="time.sleep(1)"))
+    gate = daemon.folder / "go"
+    daemon.drop("dying.py", DYING.format(slow=f"while not Path({str(gate)!r}).exists(): time.sleep(0.01)"))
     daemon.start().until_flow("dying")
     daemon.cli("run", "dying", "-p", "how=wait")
     daemon.until((daemon.flows / "alive").exists, "the task runs")
@@ -92,6 +93,7 @@ def test_they_are_called_once_though_the_daemon_is_killed_in_between(daemon):
         daemon.until(lambda: _hooks_journal(daemon, run["id"]), "a process was made for the hooks")
         daemon.kill()
     daemon.start()
+    gate.touch()
 
     until_noted(daemon, run["id"], "the on_crashed hooks were called")
     daemon.until(lambda: not _hooks_journal(daemon, run["id"]), "nothing is owed any more")
