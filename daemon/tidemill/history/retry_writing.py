@@ -17,7 +17,7 @@ class RetryWriting(RunWriting):
 
         Raises Refused if its parent is retried by another run already.
         """
-        if self.row("SELECT 1 FROM runs WHERE uid = ?", (run.uid,)) is not None:
+        if self.has_run(run.uid):
             return self.add_run(run)
         assert run.parent is not None
         other = self._retry_of(self.run_id(run.parent))

@@ -120,6 +120,10 @@ class RunWriting(Resuming, Forsaking):
             raise NotFound(f"there is no run {uid}")
         return _stored(row)
 
+    def has_run(self, uid: str) -> bool:
+        """Tell whether there is a run with the id *uid*."""
+        return self.row("SELECT 1 FROM runs WHERE uid = ?", (uid,)) is not None
+
     def run_id(self, uid: str) -> int:
         """Return the key of the run with the id *uid*."""
         row = self.row("SELECT id FROM runs WHERE uid = ?", (uid,))

@@ -77,14 +77,12 @@ def moments_of(wish: Wish) -> list[Due]:
     return sorted(found)
 
 
-def choose(writer: BackfillWriting, wish: Wish, moments: Iterable[Due], own: Iterable[str] = ()) -> Choice:
-    """Decide about each of *moments*; runs whose ids are in *own* are those of this very backfill."""
+def choose(writer: BackfillWriting, wish: Wish, moments: Iterable[Due]) -> Choice:
+    """Decide about each of *moments*."""
     schedules = writer.load_cursors(wish.name)
     states: dict[Due, set[str | None]] = defaultdict(set)
-    own = set(own)
     for made in writer.load_made_runs(wish.name, wish.low, wish.high):
-        if made.uid is None or made.uid not in own:
-            states[made.moment, made.schedule_id].add(made.state)
+        states[made.moment, made.schedule_id].add(made.state)
     past = [key for key, (_, is_present) in schedules.items() if not is_present]
     chosen: list[Due] = []
     left_out: Counter[str] = Counter()

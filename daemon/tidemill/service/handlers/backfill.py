@@ -1,7 +1,9 @@
 """``backfill``: runs for moments of a flow's schedules that have passed; all of them are durable when it answers."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from tidemill.control.protocol import Message
@@ -45,13 +47,14 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     at = to_micros(datetime.now(UTC))
 
     def write(writer: Writer) -> list[tuple[ActiveRun, int]]:
-        # Done again where the answer of a commit was lost: its own runs are there then, with the same ids and time.
-        choice = choose(writer, wish, moments, own=(run.uid for run in runs.values()))
-        decided[:] = [choice]
-        if refusal(wish, choice, is_sure=is_sure):
-            return []
-        runs.update((due, _new_run(daemon, wish, due)) for due in choice.chosen if due not in runs)
-        made = [runs[due] for due in choice.chosen]
+        # Done again where the answer of a commit was lost: what it made stands, whatever has become of the moments.
+        if not _is_made(writer, runs.values()):
+            choice = choose(writer, wish, moments)
+            decided[:] = [choice]
+            runs.clear()
+            if not refusal(wish, choice, is_sure=is_sure):
+                runs.update((due, _new_run(daemon, wish, due)) for due in choice.chosen)
+        made = runs.values()
         return [(run, writer.add_run(new_run_record(run, flow.version, at, run.schedule_id))) for run in made]
 
     await daemon.record_all(write)
@@ -59,6 +62,11 @@ async def answer(daemon: Daemon, request: Request) -> Message:
     if refused is not None:
         raise Refused(refused)
     return _told(wish, decided[0], runs)
+
+
+def _is_made(writer: Writer, runs: Iterable[ActiveRun]) -> bool:
+    """Tell whether *runs*, which are made all or none, are in the history."""
+    return any(writer.has_run(run.uid) for run in islice(runs, 1))
 
 
 def _new_run(daemon: Daemon, wish: Wish, due: Due) -> ActiveRun:
