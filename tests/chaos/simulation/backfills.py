@@ -124,7 +124,7 @@ class Backfills:
         if run is not None and run.trigger == "backfill":
             first = [
                 other.uid for other in dispatcher.active_of(run.flow)
-                if other.trigger != "backfill" and not other.launched and other.priority >= run.priority
+                if other.id and other.trigger != "backfill" and not other.launched and other.priority >= run.priority
             ]  # fmt: skip
             must(not first, f"I6: the backfill's run {run.uid} starts before {sorted(first)}")
 

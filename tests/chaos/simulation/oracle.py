@@ -55,7 +55,7 @@ def _ledger(world, history):
         spec = json.loads(text)
         found, at_moments = _spread(schedule_id, spec, rows[schedule_id])
         world.stats["moments"] += len(found)
-        for low, high in promised(epochs, world.looks, world.hours, int(spec["jitter"] * 1_000_000)):
+        for low, high in promised(epochs, world.looks, world.hours, int(world.jitter[schedule_id] * 1_000_000)):
             expected = moments(spec["kind"], spec["expression"], low, high)
             missing = [moment for moment in expected if moment not in found]
             must(

@@ -1,8 +1,9 @@
 """A world from a seed: the daemon lives and dies in it, people give orders, clocks jump; then it is judged."""
 
+import json
 import random
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,8 @@ class World:
         self.recorded = set()
         self.applied_at = 0
         self.epochs = {}
+        self.jitter = defaultdict(float)
+        """The most that each schedule ever put a moment off, in seconds."""
         self.looks = Looks()
         for number in range(self.rng.randint(1, 4)):
             self._put_file(f"f{number}")
@@ -167,6 +170,7 @@ class World:
         for schedule_id, spec, created, removed in rows:
             epochs = self.epochs[schedule_id][1] if schedule_id in self.epochs else []
             self.epochs[schedule_id] = (spec, epochs)
+            self.jitter[schedule_id] = max(self.jitter[schedule_id], json.loads(spec)["jitter"])
             if not epochs:
                 epochs.append([created, None])
             elif epochs[-1][1] is not None and removed is None:
