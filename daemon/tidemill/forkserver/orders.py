@@ -74,8 +74,11 @@ class Orders:
         if run is not None:
             return run
         # What comes after the fork needs a descriptor, and a process that cannot be named would be taken for gone.
-        with open(os.devnull, "rb", 0):  # noqa: PTH123 - a Path here costs more than the call
+        held = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             pid = forking.fork(partial(be_run, start.order, self._run_entry, client.connection, self._hint_fd))
+        finally:
+            os.close(held)
         return LiveRun(start.order.process, pid, birth(pid) or 0)
 
 

@@ -185,13 +185,14 @@ class Timekeeper:
             if not condition(writer):
                 return [None] * len(entries)
             run_ids = []
+            overtaken = {flow: list(others) for flow, others in doomed.items()}  # anew, each time that this is done
             for entry in entries:
                 run_ids.append(run_id := enter(writer, entry, at))
                 if entry.run is not None and run_id is not None and entry.verdict.cancel_live:
                     # With the moment, so that the next daemon goes on with it if this one dies before they are asked.
-                    for other in doomed[entry.run.flow]:
+                    for other in overtaken[entry.run.flow]:
                         writer.note(other, State.CANCELLING, _OVERTAKEN, at)
-                    doomed[entry.run.flow].append(run_id)
+                    overtaken[entry.run.flow].append(run_id)
             return run_ids
 
         def done(answer: list[int | None] | BaseException) -> None:

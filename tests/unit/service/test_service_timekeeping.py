@@ -165,6 +165,9 @@ def test_whom_a_moment_cancels_is_written_with_it_so_that_no_crash_forgets_it(ke
     why = "its next moment came, and overlap is cancel"
     assert run_ids == [7, 8]
     assert writer.noted == [(run_id, "cancelling", why) for run_id in (1, 1, 7)]
+    again = NotedWriter()  # as after a commit whose answer was lost
+    assert made._recording.work(again) == [7, 8]
+    assert again.noted == writer.noted
 
 
 def test_at_the_end_the_next_daemon_is_left_to_cancel_them(keeper, monkeypatch):
