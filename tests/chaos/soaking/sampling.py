@@ -72,16 +72,14 @@ def _process(pid: int) -> dict[str, Any] | None:
     folder = Path(f"/proc/{pid}")
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        anonymous = [
-            line for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Anonymous:")
-        ]
+        pss = [line for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
         fds = len(list((folder / "fd").iterdir()))
     except OSError:
         return None
     return {
         "pid": pid,
         "rss": int(fields[21]) * PAGE,
-        "anonymous": int(anonymous[0].split()[1]) * 1024 if anonymous else 0,
+        "pss": int(pss[0].split()[1]) * 1024 if pss else 0,
         "fds": fds,
         "threads": int(fields[17]),
         "cpu": (int(fields[11]) + int(fields[12])) / TICK,
