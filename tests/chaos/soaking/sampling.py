@@ -72,14 +72,16 @@ def _process(pid: int) -> dict[str, Any] | None:
     folder = Path(f"/proc/{pid}")
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        pss = [line for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+        told = (line.split() for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+        sizes = {name: int(kilobytes) * 1024 for name, kilobytes, _ in told}
         fds = len(list((folder / "fd").iterdir()))
     except OSError:
         return None
     return {
         "pid": pid,
         "rss": int(fields[21]) * PAGE,
-        "pss": int(pss[0].split()[1]) * 1024 if pss else 0,
+        "pss": sizes.get("Pss:", 0),
+        "anonymous": sizes.get("Anonymous:", 0),
         "fds": fds,
         "threads": int(fields[17]),
         "cpu": (int(fields[11]) + int(fields[12])) / TICK,

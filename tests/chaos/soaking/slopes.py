@@ -26,6 +26,7 @@ class Bound(NamedTuple):
 PROCESS_BOUNDS: Final = {
     "rss": Bound(1.0 * MB, 1.0 * MB),
     "pss": Bound(1.0 * MB, 1.0 * MB),
+    "anonymous": Bound(1.0 * MB, 1.0 * MB),
     "fds": Bound(0.5, 0.5),
     "threads": Bound(0.5, 0.5),
 }

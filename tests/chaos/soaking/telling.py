@@ -6,7 +6,7 @@ from typing import Any
 
 from chaos.soaking.slopes import MB, Growth, growths
 
-IN_MB = ("rss", "pss", "history")
+IN_MB = ("rss", "pss", "anonymous", "history")
 
 
 def tell(samples: Sequence[dict[str, Any]], warm_up: float, result: dict[str, Any] | None) -> str:
