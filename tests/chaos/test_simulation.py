@@ -1,5 +1,10 @@
 """The daemon's rooms under simulated faults; ``make chaos`` has campaigns of the same."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +25,21 @@ def test_no_promise_breaks_whatever_is_killed(first):
     assert findings.total > 60
     assert findings.lives > 60
     assert findings.stats["moments"] > 500
+
+
+def test_a_seed_makes_the_same_world_in_whatever_order_sets_are_walked():
+    simulate = Path(__file__).with_name("simulate.py")
+    command = [sys.executable, "-P", simulate, "--seed", "11000268", "--worlds", "1", "--rounds", "35"]
+    processes = [
+        subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": order}, stdout=subprocess.PIPE)
+        for order in "123"
+    ]
+    worlds = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+
+    for world in worlds:
+        del world["seconds"]
+    assert worlds[0]["faults"] > 80
+    assert worlds[1:] == worlds[:1] * 2
 
 
 @pytest.mark.parametrize("point", [*COMMIT_POINTS, "order before", "order after", "append middle"])

@@ -62,10 +62,10 @@ class ActiveRun:
 
 
 class RunsByFlow:
-    """A set of runs that also answers which of them belong to one flow."""
+    """A set of runs, in order of arrival, that also answers which of them belong to one flow."""
 
     def __init__(self) -> None:
-        self._flows: dict[str, set[ActiveRun]] = {}
+        self._flows: dict[str, dict[ActiveRun, None]] = {}
         self._size = 0
 
     def __len__(self) -> int:
@@ -76,20 +76,20 @@ class RunsByFlow:
 
     def of(self, flow: str) -> Set[ActiveRun]:
         """Return the runs of *flow*."""
-        return self._flows.get(flow, frozenset())
+        return self._flows.get(flow, {}).keys()
 
     def add(self, run: ActiveRun) -> None:
         """Add *run*."""
-        runs = self._flows.setdefault(run.flow, set())
+        runs = self._flows.setdefault(run.flow, {})
         self._size += run not in runs
-        runs.add(run)
+        runs[run] = None
 
     def remove(self, run: ActiveRun) -> None:
         """Remove *run* if it is here."""
         runs = self._flows.get(run.flow)
         if runs is None or run not in runs:
             return
-        runs.remove(run)
+        del runs[run]
         self._size -= 1
         if not runs:
             del self._flows[run.flow]

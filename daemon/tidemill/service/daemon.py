@@ -178,6 +178,9 @@ class Daemon:
         """Make durable the runs that *write* answers, each with its key, all or none; then let them start."""
         self._refuse_without_pen()
         for run, run_id in await self._recording.perform(write):
+            flow = self.roster.find(run.flow)
+            if flow is not None:  # as it is by now: its file may have changed while they were written
+                run.limit, run.tags = flow.limit, flow.manifest.tags
             self.dispatcher.admit(run)
             self.dispatcher.recorded(run, run_id)
         self._start_due()

@@ -140,7 +140,7 @@ class Enrolment:
         digests = {
             digest for file in change.changed if file.good for digest in file.good.sources.values()
         } - self._sources_kept
-        return {digest: self._sources.path(digest).read_bytes() for digest in digests}
+        return {digest: self._sources.path(digest).read_bytes() for digest in sorted(digests)}
 
     def _in_zone(self, change: CatalogChange) -> list[FlowManifest]:
         """Return the changed flows, their schedules in the zone that those without one are read in."""
