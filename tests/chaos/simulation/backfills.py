@@ -22,7 +22,7 @@ _MADE = (
 _ENDLESS = 2**62
 
 
-@dataclass
+@dataclass(eq=False)  # two may ask for the same at one moment
 class Asked:
     """A backfill that somebody asked for; each run of it names it in its parameters."""
 
