@@ -5,6 +5,6 @@ import sys
 if sys.version_info >= (3, 12):
     from _sha2 import sha256
 else:
-    from _sha256 import sha256  # type: ignore[import-not-found]
+    from _sha256 import sha256
 
 __all__ = ["sha256"]
