@@ -705,6 +705,18 @@ def test_cancel_of_an_async_flow(run):
     assert (record.state, record.exit_code) == ("cancelled", 0)
 
 
+@pytest.mark.parametrize("wait", ["await asyncio.sleep(60)", "wait_beside()"])
+def test_a_cancel_that_interrupts_no_wait_of_an_async_flow_is_noticed(run, wait):
+    record = run(
+        "import asyncio, signal, threading\n"
+        "def strike(): time.sleep(0.2); signal.pthread_kill(threading.get_ident(), signal.SIGTERM)\n"
+        "@task\ndef wait_beside(): return asyncio.sleep(60)\n"
+        f"@flow\nasync def etl():\n    threading.Thread(target=strike).start()\n    {wait}\n"
+    )
+
+    assert (record.state, record.exit_code) == ("cancelled", 0)
+
+
 def test_cancel_ends_a_file_that_is_being_loaded(run):
     record = run("print('begun')\ntime.sleep(60)\n", meanwhile=cancel)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tidemill.authoring.context import in_event_loop
 from tidemill.engine.failures import traceback_of
+from tidemill.engine.waits import look_up_from, wait_watchfully
 from tidemill.engine.warden import Call, pending_interrupt
 
 if TYPE_CHECKING:
@@ -135,13 +136,16 @@ def run_coroutine(coroutine: Any, call: Call | None = None) -> Any:
     if call is not None:
         coroutine = _interruptible(coroutine, call)
     if not in_event_loop():
-        return asyncio.run(coroutine)
-    from concurrent.futures import ThreadPoolExecutor
+        with asyncio.Runner() as runner:
+            look_up_from(runner.get_loop())
+            return runner.run(coroutine)
+    from concurrent.futures import ThreadPoolExecutor, wait
     from contextvars import copy_context
 
     with ThreadPoolExecutor(1, "tidemill-async") as thread:
         future = thread.submit(copy_context().run, asyncio.run, coroutine)
         try:
+            wait_watchfully(lambda seconds: wait([future], seconds).done, None)
             return future.result()
         except BaseException:
             if call is not None and call.awaken is not None:

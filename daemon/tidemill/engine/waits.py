@@ -7,7 +7,10 @@ noticed when the wait is over, and a run that was cancelled at this moment would
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 FIRST: Final = 0.02
 """Seconds of the first piece; each is twice as long as the one before."""
@@ -41,3 +44,9 @@ def wait_watchfully(
         if found := wait(piece):
             return found
         piece = min(2 * piece, LONGEST)
+
+
+def look_up_from(loop: "AbstractEventLoop") -> None:
+    """Let *loop*, if it is the main thread's, never wait for longer without looking up."""
+    if at_a_stretch(None) is not None:
+        loop.call_later(LONGEST, look_up_from, loop)
