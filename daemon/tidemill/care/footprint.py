@@ -36,7 +36,7 @@ def sync_removals(paths: StatePaths, uids: Iterable[str]) -> None:
 
     Raises OSError.
     """
-    for folder in {paths.journal(uid).parent for uid in uids if is_run_id(uid)}:
+    for folder in {paths.shard("journals", uid) for uid in uids if is_run_id(uid)}:
         with opened(folder) as handle:
             if handle is not None:
                 os.fsync(handle)
@@ -57,7 +57,7 @@ def tree_size(folder: int, name: str) -> int:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int | None]:
+def opened(path: Path | str) -> Iterator[int | None]:
     """Give a descriptor of the folder; None where there is none, or only a link that calls itself one."""
     try:
         handle = os.open(path, _FOLDER)
@@ -75,9 +75,9 @@ def _over_run(paths: StatePaths, uid: str, per_file: _Act, per_tree: _Act) -> in
     if not is_run_id(uid):
         return total  # nothing that is not an id may reach a path
     for path, ends, act in (
-        (paths.run_results(uid).parent, ("",), per_tree),
-        (paths.log(uid).parent, (".log",), per_file),
-        (paths.journal(uid).parent, JOURNAL_ENDS, per_file),
+        (paths.shard("results", uid), ("",), per_tree),
+        (paths.shard("logs", uid), (".log",), per_file),
+        (paths.shard("journals", uid), JOURNAL_ENDS, per_file),
     ):
         with opened(path) as folder:
             if folder is not None:

@@ -66,21 +66,39 @@ class StatePaths(NamedTuple):
         """What cached tasks have computed, by key."""
         return self.results / "cache"
 
+    def shard(self, kind: str, name: str) -> str:
+        """The folder of "journals", "logs" or "results" that holds what is called *name*."""
+        return f"{self.root}/{kind}/{_inside(name)[:2]}"
+
+    # As text, for processes that live long: in Python 3.12 a Path keeps the parts of its name for good.
+
+    def journal_name(self, run: str) -> str:
+        """The journal of one run."""
+        return f"{self.shard('journals', run)}/{run}.journal"
+
+    def log_name(self, run: str) -> str:
+        """The captured output of one run."""
+        return f"{self.shard('logs', run)}/{run}.log"
+
+    def run_results_name(self, run: str) -> str:
+        """The folder of one run's large results."""
+        return f"{self.shard('results', run)}/{run}"
+
     def journal(self, run: str) -> Path:
         """The journal of one run."""
-        return Path(f"{self.root}/journals/{_inside(run)[:2]}/{run}.journal")
+        return Path(self.journal_name(run))
 
     def hooks_journal(self, run: str) -> Path:
         """The journal of the process that calls the hooks of a run whose own process died."""
-        return Path(f"{self.root}/journals/{_inside(run)[:2]}/{run}.hooks")
+        return Path(f"{self.shard('journals', run)}/{run}.hooks")
 
     def log(self, run: str) -> Path:
         """The captured output of one run."""
-        return Path(f"{self.root}/logs/{_inside(run)[:2]}/{run}.log")
+        return Path(self.log_name(run))
 
     def run_results(self, run: str) -> Path:
         """The folder of one run's large results."""
-        return self.results / _inside(run)[:2] / run
+        return Path(self.run_results_name(run))
 
     def source(self, digest: str) -> Path:
         """The kept text of a source file, by its hash."""

@@ -7,7 +7,6 @@ never counted up and down, so none can leak.
 import signal
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Protocol
 
 from tidemill.dispatcher.endings import STUCK, Ending, has_overrun, judge_exit, judge_reboot
@@ -30,7 +29,7 @@ REMINDERS = (0.1, 0.5)
 class Records(Protocol):
     """What the dispatcher asks of the history."""
 
-    def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
+    def follow(self, run_id: int, uid: str, journal: str, offset: int = 0) -> None:
         """Read the run's journal from now on."""
 
     def settle(self, run: ActiveRun, ending: Ending, status: int | None, done: Callable[[State], None]) -> None:
@@ -54,7 +53,7 @@ class Dispatcher:
         self,
         records: Records,
         launcher: Launcher,
-        journal_of: Callable[[str], Path],
+        journal_of: Callable[[str], str],
         *,
         slots: Slots,
         max_runs: int,
@@ -108,7 +107,7 @@ class Dispatcher:
         """Return the recorded runs of *flow* that wait or live."""
         return [run for run in (*self._live.of(flow), *self._waiting.of(flow)) if run.id]
 
-    def journal_of(self, run: ActiveRun) -> Path:
+    def journal_of(self, run: ActiveRun) -> str:
         """Return the run's own record."""
         return run.journal or self._journal_of(run.uid)
 

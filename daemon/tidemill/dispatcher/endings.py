@@ -1,7 +1,6 @@
 """The verdict on a run process that ended without a last word in its journal."""
 
 import signal
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from tidemill.domain.events import Event, OfSubflow, RunEnded, TaskEnded, TaskRetrying, TaskStarted
@@ -38,7 +37,7 @@ def judge_exit(status: int | None, *, cancelled: bool = False, overdue: bool = F
     )
 
 
-def has_overrun(journal: Path, at: int) -> bool:
+def has_overrun(journal: str, at: int) -> bool:
     """Tell whether a task of the run was still going *at* a time behind its own time-out."""
     deadlines: dict[tuple[str, int], int] = {}
     reader = JournalReader(journal)

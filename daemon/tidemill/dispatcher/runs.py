@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from tidemill.domain.outcomes import Trigger
@@ -52,7 +51,7 @@ class ActiveRun:
     """How often it was asked once more to stop."""
     told_why: bool = False
     """It is in the history what it waits for."""
-    journal: Path | None = None
+    journal: str | None = None
     """Its own record, where that is not at the usual place."""
 
     @property

@@ -36,7 +36,7 @@ def hand_over(order: RunOrder) -> RunOrder:
         _give(folder, user.pw_uid, user.pw_gid)
     for folder in (state, state / "users", journal.parents[1], journal.parent, results.parents[1], results.parent):
         _open_up(folder, _PASSABLE)
-    long_events = beside(journal)
+    long_events = Path(beside(journal))
     os.close(os.open(long_events, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     _give(long_events, user.pw_uid, user.pw_gid)
     _hand_over_texts(order.sources.values())

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from tidemill.domain.events import Event, RunEnded
@@ -23,7 +22,7 @@ _LINE: Final = 4096
 class Followed:
     """One run's journal."""
 
-    def __init__(self, run_id: int, uid: str, path: Path, offset: int) -> None:
+    def __init__(self, run_id: int, uid: str, path: str, offset: int) -> None:
         self.run_id = run_id
         self.uid = uid
         self.offset = offset
@@ -82,7 +81,7 @@ class Journals:
     def __len__(self) -> int:
         return len(self._followed)
 
-    def follow(self, run_id: int, uid: str, path: Path, offset: int) -> None:
+    def follow(self, run_id: int, uid: str, path: str, offset: int) -> None:
         """Read this run's journal from now on."""
         if run_id not in self._followed:
             self._followed[run_id] = Followed(run_id, uid, path, offset)

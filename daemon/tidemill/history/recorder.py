@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tidemill.domain.errors import HistoryError
@@ -127,7 +126,7 @@ class Recorder:
         came: T = answer.wait()
         return came
 
-    def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
+    def follow(self, run_id: int, uid: str, journal: str, offset: int = 0) -> None:
         """Read a run's journal on from *offset*, as recorded for it, until it tells its end."""
         self._asked.append(lambda journals: journals.follow(run_id, uid, journal, offset))
         self.hint()

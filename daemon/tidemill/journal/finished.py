@@ -18,16 +18,19 @@ NAME: Final = ".finished"
 """What the file is called in the folder of the run's results."""
 _decode: Final = msgspec.json.Decoder(FinishedTask).decode
 _encode: Final = msgspec.json.Encoder().encode
+_DRAFT: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
-def write_finished(path: Path, tasks: Iterable[FinishedTask]) -> None:
-    """Write the file, whole or not at all, for its owner alone. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    with draft.open("wb") as file:
+def write_finished(path: str, tasks: Iterable[FinishedTask]) -> None:
+    """Write the file, whole or not at all, for its owner alone. Raises OSError.
+
+    Its name stays text: in Python 3.12 a Path keeps the parts of its name for good, and the daemon lives long.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH103, PTH120
+    draft = f"{path}.{os.getpid()}"
+    with os.fdopen(os.open(draft, _DRAFT, 0o600), "wb") as file:
         file.writelines(_encode(task) + b"\n" for task in tasks)
-    draft.replace(path)
+    os.replace(draft, path)  # noqa: PTH105
 
 
 def take_finished(path: Path) -> Iterator[FinishedTask]:

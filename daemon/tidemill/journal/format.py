@@ -57,9 +57,9 @@ class Unknown(msgspec.Struct, frozen=True):
     name: str
 
 
-def beside(journal: Path | str) -> Path:
+def beside(journal: Path | str) -> str:
     """Name the file that holds the long events of *journal*."""
-    return Path(f"{journal}.beside")
+    return f"{journal}.beside"
 
 
 def encode(event: Event) -> bytes:

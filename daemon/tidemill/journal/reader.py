@@ -30,7 +30,7 @@ class JournalReader:
     """Reads the journal at *path* on from *offset*, which is always the beginning of a line."""
 
     def __init__(self, path: Path | str, offset: int = 0) -> None:
-        self.path = Path(path)
+        self.path = os.fspath(path)
         self.offset = offset
         self.is_cut = False
         """The last piece ended early, for the weight of its long events."""
@@ -69,7 +69,7 @@ class JournalReader:
     def unread(self) -> int:
         """Return how many bytes lie behind what was read; 0 where the file cannot be looked at."""
         with suppress(OSError):
-            return self.path.stat().st_size - self.offset
+            return os.stat(self.path).st_size - self.offset  # noqa: PTH116 - a Path would keep its name for good
         return 0
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class JournalReader:
         return RunNoted(at, text)
 
 
-def _part(path: Path, place: Beside) -> bytes:
+def _part(path: str, place: Beside) -> bytes:
     """Read what *place* points to, if it is there and can be held."""
     if place.length > LONGEST:
         raise DamageError(f"its long event has {place.length} bytes, and the most is {LONGEST}")

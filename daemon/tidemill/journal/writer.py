@@ -89,7 +89,7 @@ class JournalWriter:
 
     def _put_beside(self, line: bytes) -> Beside:
         if self._beside is None:
-            path = beside(str(Path(f"/proc/self/fd/{self._fd}").readlink()))
+            path = Path(beside(Path(f"/proc/self/fd/{self._fd}").readlink()))
             opened = self._patiently(_open, path)
             if opened is None:
                 return Beside(0, len(line))

@@ -41,7 +41,7 @@ from tidemill.service.inspecting import Inspections, ManifestMemory
 from tidemill.service.launching import ForkserverLink, order_for
 from tidemill.service.limits import RunSlots, put_into_force
 from tidemill.service.lock import StateLock
-from tidemill.service.memory import settle
+from tidemill.service.memory import settle, share
 from tidemill.service.memory_kills import MemoryKills
 from tidemill.service.mendings import Mendings
 from tidemill.service.opening import open_history
@@ -98,6 +98,7 @@ async def serve(
 
     None: the history turned out to be damaged, and is to be mended; live runs go on, and so does their fork server.
     """
+    share()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_tell_of_error)
     inbox = Inbox(loop)
@@ -147,7 +148,7 @@ async def serve(
     dispatcher = Dispatcher(
         recording,
         link,
-        paths.journal,
+        paths.journal_name,
         slots=slots,
         max_runs=settings.dispatch.max_runs,
         cancel_grace=settings.dispatch.cancel_grace,

@@ -38,8 +38,8 @@ def order_for_hooks(owed: OwedHooks, root: str, paths: StatePaths, settings: Set
         sources={path: str(paths.source(digest)) for path, digest in run.sources.items()},
         root=root,
         journal=str(paths.hooks_journal(run.uid)),
-        log=str(paths.log(run.uid)),
-        results_dir=str(paths.run_results(run.uid)),
+        log=paths.log_name(run.uid),
+        results_dir=paths.run_results_name(run.uid),
         parameters=run.parameters,
         trigger=run.trigger,
         scheduled_for=iso(run.scheduled_for),
@@ -96,7 +96,7 @@ class HookProcess:
     def forget(self) -> None:
         """Remove the journal: what is owed is settled, so that it has nothing more to prove."""
         self._journal.unlink(missing_ok=True)
-        beside(self._journal).unlink(missing_ok=True)
+        Path(beside(self._journal)).unlink(missing_ok=True)
 
     def _told(self) -> tuple[list[str], RunEnded | None]:
         reader = JournalReader(self._journal)

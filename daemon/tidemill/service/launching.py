@@ -39,7 +39,6 @@ def order_for(
     flow = roster.find(run.flow)
     if flow is None:
         raise Refused(f"the flow {run.flow} is gone: its file was removed before the run could start")
-    state, shard = str(paths.root), run.uid[:2]
     schedule = None if run.schedule_id is None else flow.schedules.get(run.schedule_id)
     terms = terms_of(settings)(flow.path)
     restraints = restraints_for(flow.manifest, settings)
@@ -49,9 +48,9 @@ def order_for(
         path=flow.path,
         sources=flow.kept,
         root=flow.root,
-        journal=f"{state}/journals/{shard}/{run.uid}.journal",
-        log=f"{state}/logs/{shard}/{run.uid}.log",
-        results_dir=f"{state}/results/{shard}/{run.uid}",
+        journal=paths.journal_name(run.uid),
+        log=paths.log_name(run.uid),
+        results_dir=paths.run_results_name(run.uid),
         cache_dir=str(paths.cache),
         limits_dir=str(paths.limits),
         is_admitted=True,
@@ -244,7 +243,7 @@ class ForkserverLink:
             loop.call_later(1.0, reap, pid)
         for run in self._dispatcher.live_runs:
             journal = self._dispatcher.journal_of(run)
-            if run.process is None and not journal.exists():
+            if run.process is None and not os.path.exists(journal):  # noqa: PTH110
                 # The order died with the server. Should its child come yet, the journal admits only one of the two.
                 if is_current:
                     self._dispatcher.requeue(run)

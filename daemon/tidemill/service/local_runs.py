@@ -28,11 +28,11 @@ def record_local_run(recorder: Recorder, paths: StatePaths, uid: str) -> State:
         raise NotFound(f"there is no run {uid} to record: {path} is not there") from None
     except msgspec.MsgspecError as error:
         raise ProtocolError(f"the order of run {uid} cannot be read: {error}") from error
-    journal = paths.journal(uid)
+    journal = paths.journal_name(uid)
 
     def add(writer: Writer) -> int:
         return writer.adopt_local_run(
-            uid, order.flow, file=order.path, journal=str(journal), queued_at=made_at, parameters=order.parameters
+            uid, order.flow, file=order.path, journal=journal, queued_at=made_at, parameters=order.parameters
         )
 
     run_id = recorder.call(add)

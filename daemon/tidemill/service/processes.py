@@ -10,7 +10,7 @@ from tidemill.journal.processes import name_process
 from tidemill.journal.reader import JournalReader
 
 
-def process_of(journal: Path) -> ProcessName | None:
+def process_of(journal: Path | str) -> ProcessName | None:
     """Return the process of the run whose *journal* this is.
 
     The journal's first line names it. Until that is written the process that made the file holds it open, so a
@@ -28,10 +28,10 @@ def process_of(journal: Path) -> ProcessName | None:
     return _holder_of(journal)
 
 
-def _holder_of(journal: Path) -> ProcessName | None:
+def _holder_of(journal: Path | str) -> ProcessName | None:
     """Look through the open files of all processes of ours: milliseconds, for a case that is seldom."""
     try:
-        wanted = journal.stat()
+        wanted = os.stat(journal)  # noqa: PTH116 - text as often as not
     except OSError:
         return None
     for pid in os.listdir("/proc"):  # noqa: PTH208 - names, not paths

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from tidemill.dispatcher.endings import Ending
@@ -62,7 +61,7 @@ class Recording:
 
     # What the dispatcher asks
 
-    def follow(self, run_id: int, uid: str, journal: Path, offset: int = 0) -> None:
+    def follow(self, run_id: int, uid: str, journal: str, offset: int = 0) -> None:
         """Read the run's journal from now on."""
         self._recorder.follow(run_id, uid, journal, offset)
 

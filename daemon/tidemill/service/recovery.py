@@ -53,7 +53,7 @@ class Recovery:
             run = _active(stored, finished)
             self._taken.append((run, stored.started_at))
             was_made = stored.uid in processes or stored.started_at is not None
-            if was_made or self._dispatcher.journal_of(run).exists():
+            if was_made or Path(self._dispatcher.journal_of(run)).exists():
                 self._adopt(run, stored, processes)
                 adopted += 1
             else:
@@ -113,5 +113,5 @@ def _active(stored: StoredRun, finished: str) -> ActiveRun:
         priority=stored.priority,
         state=stored.state,
         cancelled=stored.state is State.CANCELLING,
-        journal=Path(stored.journal) if stored.journal else None,
+        journal=stored.journal or None,
     )

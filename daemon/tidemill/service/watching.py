@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from tidemill.config.paths import StatePaths
 from tidemill.dispatcher.runs import ActiveRun
@@ -35,7 +34,7 @@ class ExitWatch:
         self._unsure: set[str] = set()
         self._is_closed = False
 
-    def add(self, run: ActiveRun, journal: Path) -> None:
+    def add(self, run: ActiveRun, journal: str) -> None:
         """Watch the process of *run*, as known or as *journal* tells; one that is gone already is told soon."""
         if run.uid in self._watched or run.gone or self._is_closed:
             return

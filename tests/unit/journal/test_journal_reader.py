@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_a_long_event_whose_file_is_gone_is_told(tmp_path):
     writer = JournalWriter(path)
     writer.write(RunNoted(1, "x" * 5000))
     writer.write(EVENTS[-1])
-    beside(path).unlink()
+    Path(beside(path)).unlink()
     note, kept = JournalReader(path).read()[0]
     assert "cannot be read" in note.note
     assert kept == EVENTS[-1]
@@ -146,7 +147,7 @@ def test_a_long_event_whose_file_is_gone_is_told(tmp_path):
 def test_a_long_event_that_was_cut_is_told(tmp_path):
     path = tmp_path / "long.journal"
     JournalWriter(path).write(RunNoted(1, "x" * 5000))
-    with beside(path).open("r+b") as file:
+    with Path(beside(path)).open("r+b") as file:
         file.truncate(100)
     (note,) = JournalReader(path).read()[0]
     assert "damaged" in note.note
@@ -158,7 +159,7 @@ def test_a_long_event_that_was_cut_is_told(tmp_path):
 def test_a_line_that_points_to_where_nothing_is_is_damage_and_costs_nothing(tmp_path, offset, length):
     path = tmp_path / "hostile.journal"
     path.write_bytes(f'["beside",{offset},{length}]\n'.encode() + encode(EVENTS[0]))
-    beside(path).write_bytes(b"x" * 20)
+    Path(beside(path)).write_bytes(b"x" * 20)
     note, kept = JournalReader(path).read()[0]
     assert "damaged" in note.note
     assert kept == EVENTS[0]

@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_long_event_is_kept_beside_and_every_line_stays_short(path):
         writer.write(event)
         writer.write(TaskStarted(1, 0, "x", 1))
     assert all(len(line) <= LINE_LIMIT for line in path.read_bytes().splitlines(keepends=True))
-    assert beside(path).stat().st_mode & 0o777 == 0o600
+    assert Path(beside(path)).stat().st_mode & 0o777 == 0o600
     assert [event for event in read(path) if isinstance(event, TaskEnded)] == long
 
 
