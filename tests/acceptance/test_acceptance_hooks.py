@@ -210,8 +210,9 @@ def test_a_run_that_lets_itself_be_cancelled_calls_its_hooks_itself(daemon):
 
 def _pid_of(daemon, uid):
     import sqlite3
+    from contextlib import closing
 
-    with sqlite3.connect(f"file:{daemon.state}/history.db?mode=ro", uri=True) as history:
+    with closing(sqlite3.connect(f"file:{daemon.state}/history.db?mode=ro", uri=True)) as history:
         (pid,) = history.execute("SELECT pid FROM runs WHERE uid = ?", (uid,)).fetchone()
     assert pid
     return pid

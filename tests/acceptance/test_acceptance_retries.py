@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_a_process_that_is_killed_in_a_wait_has_crashed_and_its_run_is_resumed(d
 
 
 def pid_of(daemon, uid):
-    with sqlite3.connect(f"file:{daemon.state}/history.db?mode=ro", uri=True) as history:
+    with closing(sqlite3.connect(f"file:{daemon.state}/history.db?mode=ro", uri=True)) as history:
         (pid,) = history.execute("SELECT pid FROM runs WHERE uid = ?", (uid,)).fetchone()
     assert pid
     return pid

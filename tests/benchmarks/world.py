@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class World:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Read the history."""
-        with sqlite3.connect(f"file:{self.paths.database}?mode=ro", uri=True, timeout=30) as connection:
+        with closing(sqlite3.connect(f"file:{self.paths.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(sql).fetchall()
 
     def until(self, condition: Callable[[], Any], limit: float = 60.0, pause: float = 0.01) -> Any:

@@ -29,7 +29,12 @@ _SHOWN_WHOLE: Final = 64 * 1024 * 1024
 
 def open_reader(address: str | Path) -> "Reader":
     """Open the history at a path or a URL."""
-    return Reader(open_reading(address))
+    reading = open_reading(address)
+    try:
+        return Reader(reading)
+    except BaseException:
+        reading.close()
+        raise
 
 
 class Reader:

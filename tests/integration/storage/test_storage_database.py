@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from subprocess import PIPE, Popen
 
@@ -138,7 +139,8 @@ def test_an_sqlite_file_of_somebody_else_s_keeps_its_ways(place, tmp_path):
 
     assert theirs.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     theirs.close()
-    assert sqlite3.connect(tmp_path / "ours.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with closing(sqlite3.connect(tmp_path / "ours.db")) as mine:
+        assert mine.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert ours.size == 1
 
 
