@@ -59,7 +59,7 @@ def take_sample(stack: Stack, at: float) -> dict[str, Any]:
         **{role: _process(pid) if pid is not None else None for role, pid in pids.items()},
         "processes": dict(Counter(process.kind for process in processes)),
         "zombies": _zombies({pid for pid in pids.values() if pid is not None}),
-        **_files(state),
+        **_files(stack),
         "db": (state / "history.db").stat().st_size,
         "wal": _size(state / "history.db-wal"),
         **_history(stack),
@@ -98,17 +98,24 @@ def _zombies(parents: set[int]) -> list[int]:
     return found
 
 
-def _files(state: Path) -> dict[str, Any]:
-    """Count the files of the state directory, and their bytes; the history's own are not among them."""
-    counts: Counter[str] = Counter()
-    size = 0
+def _files(stack: Stack) -> dict[str, Any]:
+    """Count the files of the state directory, and their bytes; the history's own are not among them.
+
+    *unowned* are those that belong to no run of the history: how many that has, goes up and down.
+    """
+    state, counts, size = stack.state, Counter[str](), 0
+    owners: Counter[str] = Counter()
     for folder, _, names in os.walk(state):
         place = Path(folder).relative_to(state).parts
         for name in names:
             if not name.startswith("history.db"):
                 counts[place[0] if place else "top"] += 1
+                owners[place[2] if len(place) > 2 else name.partition(".")[0]] += 1
                 size += _size(Path(folder, name))
-    return {"files": counts.total(), "files_in": dict(counts), "files_bytes": size}
+    with closing(stack.history()) as connection:  # later than the files: of a run, its row comes first
+        kept = {uid for (uid,) in connection.execute("SELECT uid FROM runs")}
+    unowned = sum(count for owner, count in owners.items() if owner not in kept)
+    return {"files": counts.total(), "files_in": dict(counts), "files_bytes": size, "unowned": unowned}
 
 
 def _size(path: Path) -> int:

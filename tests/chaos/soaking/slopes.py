@@ -30,7 +30,7 @@ PROCESS_BOUNDS: Final = {
     "fds": Bound(0.5, 0.5),
     "threads": Bound(0.5, 0.5),
 }
-STATE_BOUNDS: Final = {"files": Bound(60, 60), "history": Bound(1.0 * MB, 1.0 * MB)}
+STATE_BOUNDS: Final = {"unowned": Bound(60, 60), "history": Bound(1.0 * MB, 1.0 * MB)}
 
 
 class Growth(NamedTuple):
