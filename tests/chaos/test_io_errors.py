@@ -21,10 +21,12 @@ def test_a_failing_disk_does_no_harm(tmp_path):
     points = points_of("fresh", tmp_path)
     assert len(points) > 300
     assert {point.role for point in points} >= {"daemon", "forkserver", "run", "inspection"}
-    faults = all_faults(points, seed=1)
+    # The first call of its kind: every telling of the story comes to it.
+    faults = [fault for fault in all_faults(points, seed=1) if fault.point.nth == 1]
     lasting = next(fault for fault in faults if fault.point.role == "daemon" and fault.manner == "everybody 1")
+    once = next(fault for fault in faults if fault.point != lasting.point and not fault.seconds)
 
-    result = figures_of(walk([lasting, faults[0]], tmp_path, jobs=2))
+    result = figures_of(walk([lasting, once], tmp_path, jobs=2))
 
     assert result["violations"] == []
     assert result["points"] == 2
