@@ -8,6 +8,7 @@ import textwrap
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def run_file(
     if meanwhile is not None:
         meanwhile(pid, place / "log")
     exit_code = _wait(pid)
-    events, _ = JournalReader(place / "journal").read(100_000_000)
+    with closing(JournalReader(place / "journal")) as reader:
+        events, _ = reader.read(100_000_000)
     log = (place / "log").read_text()
     return Record(
         order, events, log, exit_code, {event.name: event for event in events if isinstance(event, TaskEnded)}

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -51,7 +52,8 @@ def run(tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "daemon")}
         command = [sys.executable, "-P", "-m", "tidemill.engine", str(tmp_path / "order.json")]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        events, _ = JournalReader(Path(order.journal)).read(1_000_000)
+        with closing(JournalReader(order.journal)) as reader:
+            events, _ = reader.read(1_000_000)
         return done, events, Path(order.log).read_text()
 
     return go

@@ -2,7 +2,7 @@ import os
 import select
 import signal
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,8 @@ class Site:
         return self.exit(client, order.run)
 
     def events(self, run: str):
-        return JournalReader(self.paths.journal(run)).read()[0]
+        with closing(JournalReader(self.paths.journal(run))) as reader:
+            return reader.read()[0]
 
     def log(self, run: str) -> str:
         return self.paths.log(run).read_text()

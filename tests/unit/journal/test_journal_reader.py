@@ -1,5 +1,6 @@
 import errno
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ EVENTS = [
     *(TaskStarted(101 + n, n, "t" * n, 1) for n in range(20)),
     RunEnded(200, "failed"),
 ]
+
+
+def read(path, offset=0):
+    with closing(JournalReader(path, offset)) as reader:
+        return reader.read()[0]
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def test_another_reader_goes_on_at_the_offset(path):
     first = JournalReader(path)
     events, offset = first.read(200)
     assert events == EVENTS[: len(events)]
-    assert JournalReader(path, offset).read()[0] == EVENTS[len(events) :]
+    assert read(path, offset) == EVENTS[len(events) :]
 
 
 def test_a_reader_set_back_reads_again(path):
@@ -109,7 +115,7 @@ def test_the_last_line_waits_until_it_is_whole_wherever_it_is_cut(tmp_path):
 def test_a_damaged_line_is_told_and_what_follows_is_kept(tmp_path, damage):
     path = tmp_path / "damaged.journal"
     path.write_bytes(encode(EVENTS[0]) + damage + b"\n" + encode(EVENTS[1]))
-    before, note, after = JournalReader(path).read()[0]
+    before, note, after = read(path)
     assert (before, after) == (EVENTS[0], EVENTS[1])
     assert note.at == EVENTS[0].at
     assert f"damaged at byte {len(encode(EVENTS[0]))}" in note.note
@@ -118,7 +124,7 @@ def test_a_damaged_line_is_told_and_what_follows_is_kept(tmp_path, damage):
 def test_damage_before_anything_else_has_a_time_too(tmp_path):
     path = tmp_path / "damaged.journal"
     path.write_bytes(b"what?\n")
-    (note,) = JournalReader(path).read()[0]
+    (note,) = read(path)
     assert note.at == path.stat().st_mtime_ns // 1000
 
 
@@ -139,7 +145,7 @@ def test_a_long_event_whose_file_is_gone_is_told(tmp_path):
     writer.write(RunNoted(1, "x" * 5000))
     writer.write(EVENTS[-1])
     Path(beside(path)).unlink()
-    note, kept = JournalReader(path).read()[0]
+    note, kept = read(path)
     assert "cannot be read" in note.note
     assert kept == EVENTS[-1]
 
@@ -149,7 +155,7 @@ def test_a_long_event_that_was_cut_is_told(tmp_path):
     JournalWriter(path).write(RunNoted(1, "x" * 5000))
     with Path(beside(path)).open("r+b") as file:
         file.truncate(100)
-    (note,) = JournalReader(path).read()[0]
+    (note,) = read(path)
     assert "damaged" in note.note
 
 
@@ -160,7 +166,7 @@ def test_a_line_that_points_to_where_nothing_is_is_damage_and_costs_nothing(tmp_
     path = tmp_path / "hostile.journal"
     path.write_bytes(f'["beside",{offset},{length}]\n'.encode() + encode(EVENTS[0]))
     Path(beside(path)).write_bytes(b"x" * 20)
-    note, kept = JournalReader(path).read()[0]
+    note, kept = read(path)
     assert "damaged" in note.note
     assert kept == EVENTS[0]
 
@@ -170,7 +176,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path):
     path.write_bytes(b'["beside",0,0]\n' + encode(EVENTS[0]))
     os.mkfifo(beside(path))
     os.mkfifo(tmp_path / "pipe.journal")
-    note, kept = JournalReader(path).read()[0]
+    note, kept = read(path)
     assert "damaged" in note.note
     assert kept == EVENTS[0]
     with pytest.raises(OSError, match="seek"):
@@ -180,7 +186,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path):
 def test_an_event_of_a_later_version_is_passed_over_with_a_note(tmp_path):
     path = tmp_path / "later.journal"
     path.write_bytes(b'["run_danced",1]\n' + encode(EVENTS[0]))
-    note, kept = JournalReader(path).read()[0]
+    note, kept = read(path)
     assert "run_danced" in note.note
     assert kept == EVENTS[0]
 

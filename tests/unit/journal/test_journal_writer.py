@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ def hints(fd):
 
 
 def read(path):
-    return JournalReader(path).read()[0]
+    with closing(JournalReader(path)) as reader:
+        return reader.read()[0]
 
 
 def test_events_are_there_as_soon_as_they_are_written(path):
