@@ -11,6 +11,7 @@ from tidemill.domain.events import (
     RunEnded,
     RunNamed,
     RunNoted,
+    RunOrdered,
     RunRetrying,
     RunStarted,
     SubflowStarted,
@@ -39,6 +40,8 @@ class Rows:
     begun_again: list[Row] = field(default_factory=list)
     """Tasks that begin another attempt, and when. What they came to in an earlier batch may have been their end."""
     notes: list[Row] = field(default_factory=list)
+    ordered: list[Row] = field(default_factory=list)
+    """The versions that runs execute: those that were good when they began, not when they were asked for."""
     started: list[Row] = field(default_factory=list)
     resumed: list[Row] = field(default_factory=list)
     retrying: list[Row] = field(default_factory=list)
@@ -85,6 +88,8 @@ class Rows:
             elif isinstance(event, RunStarted):
                 is_told = True
                 self.started.append((event.at, event.pid, event.start_time, storable(event.boot_id), run_id))
+            elif isinstance(event, RunOrdered):
+                self.ordered.append((storable(event.version), run_id))
             elif isinstance(event, RunEnded):
                 if event.result is not None:
                     self.results.append(_result(run_id, FLOW, event.result))

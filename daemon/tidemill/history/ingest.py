@@ -49,6 +49,10 @@ _STARTED: Final = (
     f"UPDATE runs SET state = CASE WHEN state IN ({listed(SOURCES[State.RUNNING])}) THEN 'running' ELSE state END,"
     " started_at = ?, pid = ?, start_time = ?, boot_id = ? WHERE id = ? AND finished_at IS NULL"
 )
+_ORDERED: Final = (
+    "UPDATE runs SET version_id = v.id FROM versions v"
+    " WHERE v.name = ? AND runs.id = ? AND (runs.version_id IS NULL OR runs.version_id <> v.id)"
+)
 _RESUMED: Final = "UPDATE runs SET state = 'running' WHERE id = ? AND state IN ('pending', 'retrying')"
 _RETRYING: Final = (
     "UPDATE runs SET attempt = ?, state = CASE WHEN state = 'running' THEN 'retrying' ELSE state END"
@@ -90,6 +94,8 @@ def record(writer: ChildWriting, told: Iterable[tuple[int, Sequence[Event]]]) ->
     rows = Rows()
     for run_id, events in told:
         rows.add(run_id, events)
+    if rows.ordered:
+        writer.execute_all(_ORDERED, rows.ordered)  # first: a run within has the version of the one around it
     if rows.children:
         _fold_children(writer, rows)
     _write(writer, rows)
