@@ -451,3 +451,30 @@ def test_time_outs_end_the_work_and_long_chains_and_wide_fans_come_to_their_end(
     fan = daemon.run("fan")
     assert len(fan["tasks"]) == 10_001
     assert task_of(fan, "add")["result"]["preview"] == str(sum(range(10_000)))
+
+
+def test_a_run_that_waited_while_its_file_was_edited_bears_the_version_that_it_executed(daemon):
+    text = """
+    from pathlib import Path
+    import time
+    from tidemill import flow
+
+    @flow
+    def slow():
+        Path("begun").touch()
+        while not Path("go").exists():
+            time.sleep(0.02)
+        return "before"
+    """
+    daemon.start()
+    daemon.drop("slow.py", text)
+    before = daemon.until_flow("slow")["version"]
+    daemon.cli("run", "slow")
+    daemon.until((daemon.flows / "begun").exists, "the first one runs")
+    waiting = daemon.cli("run", "slow").stdout.split()[-1]
+    daemon.drop("slow.py", text.replace("before", "after"))
+    after = daemon.until(lambda: (v := daemon.json("show", "slow")["version"]) != before and v, "the edit is known")
+    (daemon.flows / "go").touch()
+
+    run = daemon.until(lambda: (r := daemon.json("show", waiting))["state"] == "completed" and r, "it has run")
+    assert (run["version"], run["result"]["preview"]) == (after, '"after"')
