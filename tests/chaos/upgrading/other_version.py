@@ -104,12 +104,12 @@ MINOR: Final = (
     Edit("history/ingest.py", "import Event, SubflowStarted", "import Event, RunWeighed, SubflowStarted"),
     Edit(
         "history/ingest.py",
-        "        rows.add(run_id, events)\n    if rows.children:",
+        "        rows.add(run_id, events)\n    if rows.ordered:",
         "        rows.add(run_id, events)\n"
         "        for event in events:\n"
         "            if isinstance(event, RunWeighed):\n"
         '                writer.execute("UPDATE runs SET weight = ? WHERE id = ?", (event.kilobytes, run_id))\n'
-        "    if rows.children:",
+        "    if rows.ordered:",
     ),
 )
 
