@@ -1,5 +1,6 @@
 """Folding a piece of a journal into rows: what began and ended within it becomes one write."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -42,6 +43,8 @@ class Rows:
     notes: list[Row] = field(default_factory=list)
     ordered: list[Row] = field(default_factory=list)
     """The versions that runs execute: those that were good when they began, not when they were asked for."""
+    versions: list[Row] = field(default_factory=list)
+    """The same versions, whole: what the daemon writes of a new one may come behind its first run's journal."""
     started: list[Row] = field(default_factory=list)
     resumed: list[Row] = field(default_factory=list)
     retrying: list[Row] = field(default_factory=list)
@@ -90,6 +93,9 @@ class Rows:
                 self.started.append((event.at, event.pid, event.start_time, storable(event.boot_id), run_id))
             elif isinstance(event, RunOrdered):
                 self.ordered.append((storable(event.version), run_id))
+                if event.version and event.path in event.sources:
+                    name, digest = storable(event.version), storable(event.sources[event.path])
+                    self.versions.append((name, digest, storable(json.dumps(event.sources)), name))
             elif isinstance(event, RunEnded):
                 if event.result is not None:
                     self.results.append(_result(run_id, FLOW, event.result))

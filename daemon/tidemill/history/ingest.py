@@ -49,6 +49,9 @@ _STARTED: Final = (
     f"UPDATE runs SET state = CASE WHEN state IN ({listed(SOURCES[State.RUNNING])}) THEN 'running' ELSE state END,"
     " started_at = ?, pid = ?, start_time = ?, boot_id = ? WHERE id = ? AND finished_at IS NULL"
 )
+_VERSION: Final = (
+    "INSERT INTO versions (name, hash, sources) SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM versions WHERE name = ?)"
+)
 _ORDERED: Final = (
     "UPDATE runs SET version_id = v.id FROM versions v"
     " WHERE v.name = ? AND runs.id = ? AND (runs.version_id IS NULL OR runs.version_id <> v.id)"
@@ -95,6 +98,8 @@ def record(writer: ChildWriting, told: Iterable[tuple[int, Sequence[Event]]]) ->
     for run_id, events in told:
         rows.add(run_id, events)
     if rows.ordered:
+        if rows.versions:
+            writer.execute_all(_VERSION, rows.versions)
         writer.execute_all(_ORDERED, rows.ordered)  # first: a run within has the version of the one around it
     if rows.children:
         _fold_children(writer, rows)

@@ -117,13 +117,20 @@ def test_every_run_within_a_run_is_a_run_of_its_own(lab, together):
 
 
 @pytest.mark.parametrize(
-    ("told", "version"), [("fed654cba321", "fed654cba321"), ("unheard-of", "abc123def456"), ("", "abc123def456")]
+    ("told", "version"),
+    [
+        ("fed654cba321", "fed654cba321"),
+        ("unheard-of", "abc123def456"),
+        ("", "abc123def456"),
+        ("not-yet-known", "not-yet-known"),
+    ],
 )
 def test_the_version_of_a_run_and_of_those_within_it_is_the_one_that_was_executed(lab, told, version):
     for name, digest in (("abc123def456", "a" * 64), ("fed654cba321", "f" * 64)):
         lab.write(lambda w, name=name, digest=digest: w.add_version(name, digest, {"/f/a.py": digest}))
     run_id = lab.add_run(ROOT, version="abc123def456")
-    order = RunOrdered(NOON, "nightly", "/f/a.py", "manual", None, 1, None, {}, told, {}, None)
+    sources = {"/f/a.py": "e" * 64} if told == "not-yet-known" else {}
+    order = RunOrdered(NOON, "nightly", "/f/a.py", "manual", None, 1, None, {}, told, sources, None)
 
     lab.record(run_id, ROOT, RunStarted(NOON, 4711, 12345, "boot"), order, *CALLED)
 
