@@ -25,7 +25,7 @@ from tidemill.domain.states import State
 from tidemill.domain.times import iso
 from tidemill.history.children import Child
 from tidemill.history.statements import Row
-from tidemill.history.texts import from_error, storable
+from tidemill.history.texts import from_error, is_digest, storable
 
 FLOW: Final = -1
 """The place of the flow's own result among those of its tasks."""
@@ -93,7 +93,7 @@ class Rows:
                 self.started.append((event.at, event.pid, event.start_time, storable(event.boot_id), run_id))
             elif isinstance(event, RunOrdered):
                 self.ordered.append((storable(event.version), run_id))
-                if event.version and event.path in event.sources:
+                if event.version and event.path in event.sources and all(map(is_digest, event.sources.values())):
                     name, digest = storable(event.version), storable(event.sources[event.path])
                     self.versions.append((name, digest, storable(json.dumps(event.sources)), name))
             elif isinstance(event, RunEnded):

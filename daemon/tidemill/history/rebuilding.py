@@ -5,7 +5,6 @@ that had no process yet.
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -20,14 +19,13 @@ from tidemill.domain.times import to_micros
 from tidemill.history.ingest import ingest
 from tidemill.history.ledger_gaps import fill_gaps
 from tidemill.history.records import NewOccurrence, NewRun
-from tidemill.history.texts import storable
+from tidemill.history.texts import is_digest, storable
 from tidemill.history.writing import Writer
 
 UNKNOWN: Final = "unknown"
 """The flow of a run whose journal was begun by a version that did not tell it."""
 AGAIN: Final = "a run was made for it; the ledger was lost, and made again from the run's journal"
 LOST: Final = "what became of it was lost with the history, which was put back from an older day"
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _FLOW_NOTED: Final = "flow "
 _DETAILS: Final = ("task_runs", "attempts", "results")
 
@@ -120,7 +118,7 @@ class Rebuilding:
         writer.advance_cursor(schedule_id, moment)
 
     def _version(self, writer: Writer, order: RunOrdered) -> int | None:
-        if not order.version or order.path not in order.sources or not all(map(_is_digest, order.sources.values())):
+        if not order.version or order.path not in order.sources or not all(map(is_digest, order.sources.values())):
             return None
         texts = {digest: self._read_text(digest) for digest in order.sources.values() if digest not in self._texts}
         self._texts.update(texts)
@@ -193,7 +191,3 @@ def _was_due(spec: ScheduleSpec, moment: int, now: int) -> bool:
         return moment <= now and spec.next_micros(moment - 1, spec.zone()) == moment
     except (TidemillError, ValueError, OverflowError, ArithmeticError):
         return False
-
-
-def _is_digest(text: str) -> bool:
-    return _DIGEST.fullmatch(text) is not None

@@ -1,6 +1,7 @@
 """Text from user code, made fit for a database: it may hold anything a Python string can."""
 
 import json
+import re
 from typing import Any, Final
 
 from tidemill.domain.results import ErrorInfo
@@ -9,6 +10,8 @@ MESSAGE: Final = 16_384
 """Characters kept of an error's message."""
 TRACEBACK: Final = 65_536
 """Characters kept of a traceback: its end, where the error is."""
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 def storable(text: str) -> str:
@@ -35,3 +38,8 @@ def from_error(error: ErrorInfo | None) -> str | None:
 def from_value(value: Any) -> str | None:
     """Return structured data as JSON; nothing for what is empty."""
     return json.dumps(value) if value else None
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether *text* is a hash as names of kept sources are."""
+    return _DIGEST.fullmatch(text) is not None
